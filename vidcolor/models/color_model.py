@@ -1,0 +1,48 @@
+"""The contract every network keeps: lightness in, ab out.
+
+model = CompactModel()
+ab = model(torch.full((1, 1, 192, 192), 50.0))  # (1, 2, 96, 96), Lab units
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+UNSEALED = "untrained"
+"""`weights_sha256` of a network whose weights came from no file."""
+
+
+class ColorModel(nn.Module, ABC):
+    """A network that turns lightness into the a and b planes of CIE Lab (D65).
+
+    Everything a caller needs to know stands here: a network's own units (l_cent, ab_norm, bins)
+    never leave its file.
+    """
+
+    name: ClassVar[str]
+    """The name in the registry, as `--model` takes it."""
+
+    input_size: tuple[int, int] = (256, 256)
+    """(height, width) the lightness is stretched to, whatever the film's shape."""
+
+    size_multiple: ClassVar[int] = 8
+    """Both sides of the input must be multiples of this."""
+
+    accepts_hints: ClassVar[bool] = False
+    """Whether `forward` uses user hints; a network that doesn't ignores them."""
+
+    weights_sha256: str = UNSEALED
+    """Hex sha256 of the file the weights came from."""
+
+    @abstractmethod
+    def forward(self, lightness: Tensor, hints: Tensor | None = None) -> Tensor:
+        """Predict colour.
+
+        lightness: (N, 1, H, W) float, CIE L in 0..100; H and W multiples of `size_multiple`.
+        hints: (N, 3, H, W) float: a, b in Lab units and a mask of 0 or 1, or None for no hints.
+        Returns ab (N, 2, h, w) float in Lab units, about -110..110; h and w may be smaller
+        than H and W.
+        """

@@ -1,0 +1,190 @@
+"""`compact`: the small network that ships inside the package.
+
+A U-Net whose encoder is MobileNetV2 (Sandler et al., CVPR 2018) and whose two outputs are those
+of Zhang's work: a class head over the 313 ab bins (ECCV 2016), read by annealed mean, and an ab
+head (SIGGRAPH 2017). The class head is vivid and blotchy, the ab head calm and dull; the
+prediction is their mixture. Input planes are SIGGRAPH 2017's four: (L-50)/100, hint a/110,
+hint b/110, hint mask.
+
+    stride  1    2    4    8    16   32
+    encoder in - 16 - 24 - 32 - 96 - 320 --+
+                 |    |    |    |      global mean
+    decoder     48 - 96 -128 -192 ---------+
+                 |    |
+              ab head class head
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vidcolor.models.bins import N_BINS, AbBins
+from vidcolor.models.color_model import ColorModel
+
+L_CENT, L_NORM, AB_NORM = 50.0, 100.0, 110.0
+
+# (expansion, channels, repeats, first stride), MobileNetV2's table 2.
+INVERTED_RESIDUALS = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
+TAPS = (0, 2, 5, 12, 16)
+"""Indices of the inverted residuals whose outputs the decoder reads: strides 2, 4, 8, 16, 32."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompactConfig:
+    """Widths of the decoder and the way its two heads are mixed."""
+
+    decoder: tuple[int, int, int, int] = (192, 128, 96, 48)
+    """Channels at strides 16, 8, 4 and 2."""
+
+    temperature: float = 0.38
+    """T of the annealed mean over the class head (ECCV 2016, section 2.3)."""
+
+    class_share: float = 0.5
+    """Weight of the class head in the mixture; the ab head has the rest."""
+
+
+class Heads(NamedTuple):
+    """What the two heads say, before they are mixed."""
+
+    logits: Tensor
+    """(N, 313, H/4, W/4), class scores."""
+
+    ab: Tensor
+    """(N, 2, H/2, W/2), Lab units."""
+
+
+class SameConv(nn.Conv2d):
+    """A 3x3 convolution of stride 2 with TensorFlow's SAME padding: one row below, one column
+    right, as the pretrained encoder expects on even sides."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(F.pad(x, (0, 1, 0, 1)))
+
+
+def conv3x3(inputs: int, outputs: int, *, stride: int = 1, groups: int = 1) -> nn.Conv2d:
+    if stride == 2:
+        return SameConv(inputs, outputs, 3, stride=2, groups=groups)
+    return nn.Conv2d(inputs, outputs, 3, padding=1, groups=groups)
+
+
+class InvertedResidual(nn.Module):
+    """Expand 1x1, depthwise 3x3, project 1x1, without BatchNorm (it is folded into the start)."""
+
+    def __init__(self, inputs: int, outputs: int, expansion: int, stride: int) -> None:
+        super().__init__()
+        width = inputs * expansion
+        layers: list[nn.Module] = []
+        if expansion != 1:
+            layers += [nn.Conv2d(inputs, width, 1), nn.ReLU6()]
+        layers += [conv3x3(width, width, stride=stride, groups=width), nn.ReLU6()]
+        layers += [nn.Conv2d(width, outputs, 1)]
+        self.layers = nn.Sequential(*layers)
+        self.shortcut = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.layers(x)
+        return x + y if self.shortcut else y
+
+
+class Up(nn.Module):
+    """Double the size, join the encoder's features of that size, and mix by `convs` 3x3 convs."""
+
+    def __init__(self, inputs: int, skip: int, outputs: int, convs: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for i in range(convs):
+            width = inputs + skip if i == 0 else outputs
+            layers += [nn.Conv2d(width, outputs, 3, padding=1, bias=False)]
+            layers += [nn.BatchNorm2d(outputs, momentum=0.03), nn.ReLU()]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        x = F.interpolate(x, scale_factor=2, mode="nearest")
+        y: Tensor = self.layers(torch.cat([x, skip], 1))
+        return y
+
+
+class CompactModel(ColorModel):
+    """The bundled network; see the module's text for its shape and sources."""
+
+    name: ClassVar[str] = "compact"
+    size_multiple: ClassVar[int] = 32
+    accepts_hints: ClassVar[bool] = True
+
+    def __init__(self, config: CompactConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or CompactConfig()
+        self.input_size = (192, 192)
+        self.stem = conv3x3(4, 32, stride=2)
+        blocks: list[nn.Module] = []
+        channels, taps = 32, []
+        for expansion, outputs, repeats, stride in INVERTED_RESIDUALS:
+            for i in range(repeats):
+                blocks.append(
+                    InvertedResidual(channels, outputs, expansion, stride if i == 0 else 1)
+                )
+                channels = outputs
+                if len(blocks) - 1 in TAPS:
+                    taps.append(channels)
+        self.blocks = nn.ModuleList(blocks)
+        d16, d8, d4, d2 = self.config.decoder
+        c2, c4, c8, c16, c32 = taps
+        self.scene = nn.Linear(c32, d16)
+        self.neck = nn.Conv2d(c32, d16, 1)
+        self.up16 = Up(d16, c16, d16, 1)
+        self.up8 = Up(d16, c8, d8, 2)
+        self.up4 = Up(d8, c4, d4, 2)
+        self.up2 = Up(d4, c2, d2, 1)
+        self.class_head = nn.Conv2d(d4, N_BINS, 1)
+        self.ab_head = nn.Sequential(
+            nn.Conv2d(d2, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 2, 3, padding=1)
+        )
+        centers = torch.from_numpy(AbBins.load().centers)
+        self.register_buffer("centers", centers, persistent=False)
+        self.centers: Tensor
+
+    def forward(self, lightness: Tensor, hints: Tensor | None = None) -> Tensor:
+        """Mix both heads; returns ab (N, 2, H/2, W/2). See `ColorModel.forward`."""
+        heads = self.heads(lightness, hints)
+        share = self.config.class_share
+        classes = self.decode_classes(heads.logits)
+        classes = F.interpolate(classes, scale_factor=2, mode="bilinear", align_corners=False)
+        return share * classes + (1 - share) * heads.ab.float()
+
+    def heads(self, lightness: Tensor, hints: Tensor | None = None) -> Heads:
+        """Both heads' own outputs, which training needs apart; inputs as in `forward`."""
+        if hints is None:
+            hints = lightness.new_zeros(lightness.shape[0], 3, *lightness.shape[2:])
+        planes = torch.cat([(lightness - L_CENT) / L_NORM, hints[:, :2] / AB_NORM, hints[:, 2:]], 1)
+        x = F.relu6(self.stem(planes.to(self.stem.weight.dtype)))
+        taps: list[Tensor] = []
+        for i, block in enumerate(self.blocks):
+            x = block(x)
+            if i in TAPS:
+                taps.append(x)
+        t2, t4, t8, t16, t32 = taps
+        x = F.relu(self.neck(t32) + self.scene(t32.mean((2, 3)))[:, :, None, None])
+        x = self.up8(self.up16(x, t16), t8)
+        x4 = self.up4(x, t4)
+        return Heads(self.class_head(x4), self.ab_head(self.up2(x4, t2)) * AB_NORM)
+
+    def decode_classes(self, logits: Tensor) -> Tensor:
+        """Annealed mean: the expectation of the bin centres at temperature T.
+
+        logits (N, 313, h, w) -> ab (N, 2, h, w), Lab units, float32.
+        """
+        p = torch.softmax(logits.float() / self.config.temperature, 1)
+        return torch.einsum("nqhw,qc->nchw", p, self.centers.float())
