@@ -132,10 +132,13 @@ class Run:
         if backbone:
             load_backbone(model, backbone)
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        encoder = {*model.stem.parameters(), *model.blocks.parameters()}
+        # Lists, not sets: a checkpoint knows the parameters by their order alone.
+        encoder = [*model.stem.parameters(), *model.blocks.parameters()]
+        known = {id(p) for p in encoder}
+        decoder = [p for p in model.parameters() if id(p) not in known]
         groups = [
-            {"params": list(encoder), "peak": recipe.rate * recipe.encoder_share},
-            {"params": [p for p in model.parameters() if p not in encoder], "peak": recipe.rate},
+            {"params": encoder, "peak": recipe.rate * recipe.encoder_share},
+            {"params": decoder, "peak": recipe.rate},
         ]
         optimizer = torch.optim.AdamW(groups, lr=recipe.rate, weight_decay=recipe.weight_decay)
         run = cls(model, copy.deepcopy(model).eval(), optimizer)

@@ -1,0 +1,5 @@
+"""`python -m vidcolor` is the command `vidcolor`."""
+
+from vidcolor.cli import main
+
+main()

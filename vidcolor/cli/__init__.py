@@ -1,0 +1,121 @@
+"""The command line: the only part of vidcolor that draws, prints and exits.
+
+    $ vidcolor run film.mp4
+    $ python -m vidcolor models list
+
+Commands import what they need when they run, so that `--help` doesn't wait for torch.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from vidcolor import __version__
+from vidcolor.cli.models import models_app
+from vidcolor.cli.run import run_command
+from vidcolor.errors import VidcolorError
+
+INTERRUPTED = 130
+BUG = 1
+
+# typer shows the root of its usage errors only as the parent of this one.
+TyperUsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+app = typer.Typer(
+    name="vidcolor",
+    help="Black-and-white film in, colour film out: steady colours, untouched luma, nothing lost.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run")(run_command)
+app.add_typer(models_app, name="models")
+
+
+def main() -> NoReturn:
+    """Run the command in sys.argv and exit with its code."""
+    quiet_threads()
+    catch_signals()
+    sys.exit(run_arguments(sys.argv[1:]))
+
+
+def run_arguments(arguments: Sequence[str]) -> int:
+    """Run one command; returns the exit code, with any error said on stderr."""
+    try:
+        code = app(args=list(arguments), prog_name="vidcolor", standalone_mode=False) or 0
+    except VidcolorError as error:
+        return say_error(str(error), error.exit_code)
+    except TyperUsageError as error:
+        text = str(getattr(error, "format_message", error.__str__)())
+        return say_error(f"{text} (`vidcolor --help` shows what there is.)", 2)
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone; nobody is left to tell.
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+        return 1
+    except Exception as error:
+        if "--debug" in arguments:
+            traceback.print_exc()
+        return say_error(bug_sentence(error), BUG)
+    if code == INTERRUPTED:
+        say_error("interrupted; give the same command again to go on where it was.", code)
+    return int(code)
+
+
+def say_error(sentence: str, code: int) -> int:
+    """Print an error on stderr and pass its exit code through."""
+    print(f"error: {sentence}", file=sys.stderr)
+    return code
+
+
+def bug_sentence(error: Exception) -> str:
+    """What to say about an error nobody foresaw."""
+    kind = type(error).__name__
+    return f"this is a bug in vidcolor ({kind}: {error}); --debug shows where, please report it."
+
+
+def quiet_threads() -> None:
+    """Keep idle threads of torch's OpenMP from spinning: the decoder and encoder need the cores.
+
+    Read once, when torch is imported; what the user set is kept.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("KMP_BLOCKTIME", "0")
+
+
+def catch_signals() -> None:
+    """Let SIGTERM and a closed terminal end a command as Ctrl-C does, unless told to ignore them."""
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, interrupt)
+
+
+def show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"vidcolor {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def top(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Black-and-white film in, colour film out: steady colours, untouched luma, nothing lost."""

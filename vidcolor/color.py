@@ -1,0 +1,297 @@
+"""Colour arithmetic: luma to CIE lightness, ab to Cb and Cr, and chroma planes at full size.
+
+    space = ColorSpace(info.tags, bit_depth=8)
+    lightness = space.lightness(luma)                       # 0..100
+    chroma = space.chroma(space.normalize(luma), ab)        # Cb, Cr in -0.5..0.5
+    u, v = render_chroma(frame.luma, guide, chroma, space, size=(960, 540))
+
+Sources: CIE Lab with D65, IEC 61966-2-1 (sRGB), ITU-R BT.601, BT.709, BT.2020, BT.2100,
+ITU-T H.273 for the code points; the guided filter, He, Sun and Tang, "Guided Image Filtering"
+(2013), in its fast form (2015).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vidcolor.frames import ColorTags, Plane
+from vidcolor.resample import enlarge, shrink
+
+Floats = NDArray[np.float32]
+
+# Luma weights (Kr, Kb) by H.273 matrix code; a code that isn't here is read as BT.709.
+LUMA_WEIGHTS = {
+    1: (0.2126, 0.0722),
+    4: (0.30, 0.11),
+    5: (0.299, 0.114),
+    6: (0.299, 0.114),
+    7: (0.212, 0.087),
+    9: (0.2627, 0.0593),
+    10: (0.2627, 0.0593),
+}
+
+D65 = np.array([0.95047, 1.0, 1.08883])
+XYZ_TO_709 = np.array(
+    [
+        [3.2404542, -1.5371385, -0.4985314],
+        [-0.9692660, 1.8760108, 0.0415560],
+        [0.0556434, -0.2040259, 1.0572252],
+    ]
+)
+RGB_709_TO_2020 = np.array(
+    [
+        [0.627404, 0.329283, 0.043313],
+        [0.069097, 0.919540, 0.011362],
+        [0.016391, 0.088013, 0.895595],
+    ]
+)
+
+SHADOW_FADE = (0.03, 0.20)
+"""Luma between which colour fades in: networks paint deep shadows blue and red."""
+HIGHLIGHT_FADE = (0.94, 1.0)
+"""Luma between which colour fades out."""
+GUIDE_RADIUS = 4
+"""Half side of the guided filter's window, in samples of the small guide."""
+GUIDE_EPSILON = 1e-3
+"""Luma variance below which a window counts as flat (luma in 0..1)."""
+
+PQ, HLG = 16, 18
+REFERENCE_WHITE_PQ = 203 / 10000
+"""BT.2408: diffuse white of HDR programmes, as a share of PQ's 10,000 cd/m2."""
+REFERENCE_WHITE_HLG = 0.265
+"""Scene light of HLG's reference white (75 % signal)."""
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """A transfer curve between code values in 0..1 and light, 1.0 being diffuse white."""
+
+    decode: Callable[[Floats], Floats]
+    encode: Callable[[Floats], Floats]
+
+
+class ColorSpace:
+    """What one film's samples mean, from its tags and its depth."""
+
+    def __init__(self, tags: ColorTags, *, bit_depth: int) -> None:
+        self.tags = tags
+        self.bit_depth = bit_depth
+        scale = 1 << (bit_depth - 8)
+        self.luma_offset = 0.0 if tags.full_range else 16.0 * scale
+        self.luma_span = float((1 << bit_depth) - 1) if tags.full_range else 219.0 * scale
+        self.chroma_center = 128 * scale
+        self.chroma_span = float((1 << bit_depth) - 1) if tags.full_range else 224.0 * scale
+        self.kr, self.kb = LUMA_WEIGHTS.get(tags.matrix, LUMA_WEIGHTS[1])
+        self.transfer = TRANSFERS.get(tags.transfer, SRGB)
+        rgb = XYZ_TO_709
+        if tags.primaries == 9:
+            rgb = RGB_709_TO_2020 @ rgb
+        self._light_to_rgb = (rgb * D65).astype(np.float32)
+
+    def normalize(self, luma: Plane | Floats) -> Floats:
+        """Luma codes -> 0..1 between black and white, clipped; float32, same shape."""
+        values = (luma.astype(np.float32) - self.luma_offset) / np.float32(self.luma_span)
+        return np.clip(values, 0, 1, out=values)
+
+    @cached_property
+    def _cube_root_table(self) -> Floats:
+        """(2**bit_depth,) f(Y/Yn) of CIE Lab for every luma code taken as gray."""
+        codes = np.arange(1 << self.bit_depth, dtype=np.float32)
+        return lab_root(self.transfer.decode(self.normalize(codes)))
+
+    def lightness(self, luma: Plane) -> Floats:
+        """CIE L (0..100) of luma codes taken as gray; float32, same shape."""
+        return np.clip(116 * self._cube_root_table[luma] - 16, 0, 100)
+
+    def chroma(self, luma: Plane, ab: Floats) -> Floats:
+        """Cb and Cr of the colours Lab(L of luma as gray, a, b).
+
+        luma: codes (h, w). ab: (2, h, w), Lab units.
+        Returns (h, w, 2) float32, -0.5..0.5 inside the gamut, not clipped outside it.
+        """
+        fy = self._cube_root_table[luma]
+        light = cv2.merge(
+            [
+                lab_cube(fy + ab[0] * np.float32(1 / 500)),
+                lab_cube(fy),
+                lab_cube(fy - ab[1] * np.float32(1 / 200)),
+            ]
+        )
+        rgb = self.transfer.encode(np.asarray(cv2.transform(light, self._light_to_rgb), np.float32))
+        return np.asarray(cv2.transform(rgb, self._rgb_to_chroma), np.float32)
+
+    @cached_property
+    def _rgb_to_chroma(self) -> Floats:
+        kr, kb = self.kr, self.kb
+        luma = np.array([kr, 1 - kr - kb, kb])
+        cb = (np.array([0, 0, 1]) - luma) / (2 * (1 - kb))
+        cr = (np.array([1, 0, 0]) - luma) / (2 * (1 - kr))
+        return np.stack([cb, cr]).astype(np.float32)
+
+    def quantize(self, chroma: Floats) -> Plane:
+        """One plane of Cb or Cr in -0.5..0.5 -> codes, rounded to nearest and clipped."""
+        if self.bit_depth == 8:  # one pass; chroma codes are never negative
+            return np.asarray(
+                cv2.convertScaleAbs(chroma, alpha=self.chroma_span, beta=self.chroma_center),
+                np.uint8,
+            )
+        codes = chroma * np.float32(self.chroma_span) + np.float32(self.chroma_center + 0.5)
+        limit = (1 << self.bit_depth) - 1
+        return np.asarray(np.clip(codes, 0, limit), np.uint16)
+
+    def planes_with_lightness(self, luma: Plane, ab: Floats) -> tuple[Plane, Floats]:
+        """The published networks' way: keep CIE L and let luma follow the colour.
+
+        luma: codes (H, W). ab: (2, H, W). Returns the new luma codes (H, W) and Cb, Cr
+        (H, W, 2) float32 of the same size, both inside the gamut (RGB clipped).
+        """
+        fy = self._cube_root_table[luma]
+        light = cv2.merge(
+            [
+                lab_cube(fy + ab[0] / np.float32(500)),
+                lab_cube(fy),
+                lab_cube(fy - ab[1] / np.float32(200)),
+            ]
+        )
+        rgb = self.transfer.encode(np.asarray(cv2.transform(light, self._light_to_rgb), np.float32))
+        np.clip(rgb, 0, 1, out=rgb)
+        weights = np.array([[self.kr, 1 - self.kr - self.kb, self.kb]], np.float32)
+        y = np.asarray(cv2.transform(rgb, weights), np.float32)
+        codes = np.rint(y * np.float32(self.luma_span) + np.float32(self.luma_offset))
+        dtype = np.uint8 if self.bit_depth == 8 else np.uint16
+        chroma = np.asarray(cv2.transform(rgb, self._rgb_to_chroma), np.float32)
+        return codes.reshape(luma.shape).astype(dtype), chroma
+
+
+def lab_root(light: Floats) -> Floats:
+    """f of CIE Lab: the cube root with its straight toe; light relative to white."""
+    toe = light * np.float32(841 / 108) + np.float32(4 / 29)
+    return np.where(light > 216 / 24389, np.cbrt(light), toe).astype(np.float32)
+
+
+def lab_cube(f: Floats) -> Floats:
+    """The inverse of `lab_root`."""
+    toe = (f - np.float32(4 / 29)) * np.float32(108 / 841)
+    return np.where(f > 6 / 29, f * f * f, toe)
+
+
+def srgb_decode(code: Floats) -> Floats:
+    return np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4).astype(
+        np.float32
+    )
+
+
+def srgb_encode(light: Floats) -> Floats:
+    """Odd about zero, so that colours outside the gamut keep their direction."""
+    size = np.abs(light)
+    curve = np.asarray(cv2.pow(size, 1 / 2.4), np.float32) * np.float32(1.055) - np.float32(0.055)
+    return np.copysign(np.where(size <= 0.0031308, size * np.float32(12.92), curve), light)
+
+
+def pq_decode(code: Floats) -> Floats:
+    root = np.clip(code, 0, 1) ** (1 / 78.84375)
+    light = (np.maximum(root - 0.8359375, 0) / (18.8515625 - 18.6875 * root)) ** (1 / 0.1593017578)
+    return np.asarray(light / REFERENCE_WHITE_PQ, np.float32)
+
+
+def pq_encode(light: Floats) -> Floats:
+    power = np.clip(light * REFERENCE_WHITE_PQ, 0, 1) ** 0.1593017578
+    return np.asarray(
+        ((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375, np.float32
+    )
+
+
+HLG_A, HLG_B, HLG_C = 0.17883277, 0.28466892, 0.55991073
+
+
+def hlg_decode(code: Floats) -> Floats:
+    upper = (np.exp((np.maximum(code, 0.5) - HLG_C) / HLG_A) + HLG_B) / 12
+    light = np.where(code <= 0.5, code * code / 3, upper)
+    return np.asarray(light / REFERENCE_WHITE_HLG, np.float32)
+
+
+def hlg_encode(light: Floats) -> Floats:
+    scene = np.maximum(light * REFERENCE_WHITE_HLG, 0)
+    upper = HLG_A * np.log(np.maximum(12 * scene, 1) - HLG_B) + HLG_C
+    return np.asarray(np.where(scene <= 1 / 12, np.sqrt(3 * scene), upper), np.float32)
+
+
+SRGB = Transfer(srgb_decode, srgb_encode)
+"""Every standard-range curve is read as sRGB's: it is what the networks learned from, and what
+screens show BT.709 and BT.601 with, near enough."""
+TRANSFERS = {PQ: Transfer(pq_decode, pq_encode), HLG: Transfer(hlg_decode, hlg_encode)}
+
+
+def render_chroma(
+    luma: Plane,
+    guide: Plane,
+    chroma: Floats,
+    space: ColorSpace,
+    *,
+    size: tuple[int, int],
+    guide_space: ColorSpace,
+) -> tuple[Plane, Plane]:
+    """Enlarge small chroma to the chroma planes' size so that colour ends where luma does.
+
+    luma: the frame's own plane (H, W). guide: the small luma (h, w), 8 bits, that `chroma`
+    (h, w, 2), Cb and Cr in -0.5..0.5, belongs to. size: (width, height) of the planes.
+    Returns U and V codes. Shadows and highlights fade to neutral; what the gamut can't hold at
+    its luma loses saturation, never hue.
+    """
+    y = space.normalize(shrink(luma, size))
+    slope, offset = guided_coefficients(guide_space.normalize(guide), chroma)
+    chroma = enlarge(slope, size) * y[..., None] + enlarge(offset, size)
+    cb, cr = chroma[..., 0], chroma[..., 1]
+    scale = gamut_scale(y, cb, cr, space) * tone_fade(y)
+    return space.quantize(cb * scale), space.quantize(cr * scale)
+
+
+def guided_coefficients(guide: Floats, chroma: Floats) -> tuple[Floats, Floats]:
+    """Slope and offset of chroma over luma in each window (He et al. 2013, equations 5 to 8).
+
+    guide: (h, w) in 0..1; chroma: (h, w, 2). Returns two (h, w, 2) arrays.
+    """
+    mean = box(guide)
+    variance = box(guide * guide) - mean * mean
+    mean_chroma = box(chroma)
+    covariance = box(chroma * guide[..., None]) - mean_chroma * mean[..., None]
+    spread = variance + np.float32(GUIDE_EPSILON)
+    slope = np.asarray(covariance / spread[..., None], np.float32)
+    offset = mean_chroma - slope * mean[..., None]
+    return box(slope), box(offset)
+
+
+def box(values: Floats) -> Floats:
+    """Mean over the guided filter's window, edges replicated."""
+    side = 2 * GUIDE_RADIUS + 1
+    return np.asarray(cv2.blur(values, (side, side), borderType=cv2.BORDER_REPLICATE), np.float32)
+
+
+def gamut_scale(y: Floats, cb: Floats, cr: Floats, space: ColorSpace) -> Floats:
+    """The largest factor, at most 1, that keeps R'G'B' of (y, cb, cr) within 0..1."""
+    red = cr * np.float32(2 * (1 - space.kr))
+    blue = cb * np.float32(2 * (1 - space.kb))
+    green = (red * np.float32(space.kr) + blue * np.float32(space.kb)) * np.float32(
+        -1 / (1 - space.kr - space.kb)
+    )
+    above = cv2.max(cv2.max(red, green), blue)
+    below = cv2.min(cv2.min(red, green), blue)
+    tiny = np.float32(1e-6)
+    room = np.minimum((1 - y) / np.maximum(above, tiny), y / np.maximum(-below, tiny))
+    return np.minimum(room, np.float32(1))
+
+
+def tone_fade(y: Floats) -> Floats:
+    """Factor 0..1 that takes colour out of deep shadows and burnt highlights."""
+    low, high = SHADOW_FADE
+    rise = np.clip((y - np.float32(low)) * np.float32(1 / (high - low)), 0, 1)
+    rise = rise * rise * (3 - 2 * rise)
+    low, high = HIGHLIGHT_FADE
+    fall = np.clip((np.float32(high) - y) * np.float32(1 / (high - low)), 0, 1)
+    return np.asarray(rise * fall, np.float32)

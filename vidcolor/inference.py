@@ -1,0 +1,141 @@
+"""The batch inferencer: lightness in, ab out, on one device, in one fixed batch shape.
+
+    engine = open_engine(Settings(model="compact"))
+    ab = engine.colorize(lightness)     # (n, H, W) in 0..100 -> (n, 2, h, w), Lab units
+
+One batch shape, padded at the end, and no kernel chosen by timing: a frame's colour must not
+depend on its company.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vidcolor.errors import DeviceError
+from vidcolor.models.color_model import ColorModel
+from vidcolor.models.registry import load_model
+from vidcolor.settings import Settings
+
+Floats = NDArray[np.float32]
+
+DEFAULT_BATCH = {"cpu": 1, "mps": 4, "cuda": 8}
+"""Frames at once by device type; a CPU gains nothing from more."""
+
+
+def open_engine(settings: Settings) -> Engine:
+    """Load the settings' network onto their device.
+
+    Raises UsageError on an unknown network, WeightsError on weights that don't fit, DeviceError
+    on a device that isn't there.
+    """
+    device = choose_device(settings.device)
+    torch.set_num_threads(settings.threads or os.cpu_count() or 1)
+    model = load_model(settings.model, Path(settings.weights) if settings.weights else None)
+    return Engine(model, device, settings.batch or DEFAULT_BATCH.get(device.type, 1))
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` is CUDA, then MPS, then CPU. Raises DeviceError on a device that isn't there."""
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if name == "auto":
+        name = "cuda" if cuda else "mps" if mps else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise DeviceError(
+            f"there is no device called {name!r}; expected auto, cpu, cuda, cuda:N or mps."
+        ) from error
+    count = torch.cuda.device_count() if cuda else 0
+    if device.type == "cuda" and (device.index or 0) >= count:
+        raise DeviceError(
+            f"{name} was asked for, but torch {torch.__version__} sees {count} CUDA devices here; "
+            "try --device cpu, or install a CUDA build of torch."
+        )
+    if device.type == "mps" and not mps:
+        raise DeviceError("mps was asked for, but this machine has none; try --device cpu.")
+    if device.type not in DEFAULT_BATCH:
+        raise DeviceError(f"{name} is no device vidcolor runs on; expected cpu, cuda:N or mps.")
+    return device
+
+
+def choose_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the hardware computes in it, else float32."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    if device.type == "cpu" and cpu_has_bf16():
+        return torch.bfloat16
+    return torch.float32
+
+
+def cpu_has_bf16() -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware (AVX512_BF16 or AMX)."""
+    probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(probe()) if probe else False
+
+
+class Engine:
+    """One network on one device; not safe for two threads at once."""
+
+    def __init__(self, model: ColorModel, device: torch.device, batch: int) -> None:
+        self.device, self.batch = device, batch
+        self.dtype = choose_dtype(device)
+        self.model_name, self.weights_sha256 = model.name, model.weights_sha256
+        self.input_size = model.input_size
+        try:
+            moved = model.to(device=device, dtype=self.dtype).eval()
+            self._model = moved.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        except torch.OutOfMemoryError as error:
+            raise DeviceError(f"{device} has no memory left for {model.name}.") from error
+        height, width = self.input_size
+        self._staging = torch.zeros(
+            (batch, 1, height, width), dtype=torch.float32, pin_memory=device.type == "cuda"
+        )
+
+    def colorize(self, lightness: Floats) -> Floats:
+        """Predict ab for n frames.
+
+        lightness: (n, H, W) float32, CIE L in 0..100, at `input_size`. Returns (n, 2, h, w)
+        float32, Lab units. Raises DeviceError when the device's memory runs out.
+        """
+        parts = [
+            self._one_batch(lightness[i : i + self.batch])
+            for i in range(0, len(lightness), self.batch)
+        ]
+        return np.concatenate(parts)
+
+    @torch.inference_mode()
+    def _one_batch(self, lightness: Floats) -> Floats:
+        n = len(lightness)
+        self._staging[:n, 0] = torch.from_numpy(lightness)
+        self._staging[n:] = 0
+        try:
+            planes = self._staging.to(self.device, non_blocking=True)
+            ab = self._model(planes)[:n].float().cpu()
+        except torch.OutOfMemoryError as error:
+            raise DeviceError(
+                f"{self.device} ran out of memory with {self.batch} frames at once; try a smaller "
+                f"--batch, such as {max(1, self.batch // 2)}, or --device cpu."
+            ) from error
+        return np.ascontiguousarray(ab.numpy(), np.float32)
+
+    def describe(self) -> str:
+        """For people: network, device, arithmetic."""
+        kind = str(self.dtype).removeprefix("torch.")
+        return f"{self.model_name} on {self.device}, {kind}, batch {self.batch}"
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What a pixel may depend on, as plain JSON values."""
+        return {
+            "model": self.model_name,
+            "weights_sha256": self.weights_sha256,
+            "device": str(self.device),
+            "dtype": str(self.dtype).removeprefix("torch."),
+            "batch": self.batch,
+            "threads": torch.get_num_threads(),
+        }

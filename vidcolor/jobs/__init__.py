@@ -1,0 +1,9 @@
+"""One film as a job: planned into segments, kept in a folder, resumed, run on this machine.
+
+    from vidcolor.jobs.local import Order, run_film
+
+    outcome = run_film(Order(source=film, output=film_in_colour, settings=Settings()))
+
+`plan` cuts the film into segments, `identity` says what a job is bound to, `folder` keeps what
+is finished, `encoding` writes segments on its own thread, and `local` runs it all here.
+"""

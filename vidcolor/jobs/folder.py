@@ -1,0 +1,239 @@
+"""A job's folder beside its output: what is planned, what is finished.
+
+    with JobFolder.hold(output) as folder:
+        folder.write_job(identity, segments, frames)
+        folder.commit(segment, temporary, record, damaged=0)
+        folder.finished(segment)      # Finished(...), or None: to do
+
+    film.color.mp4.job/
+        job.json               identity, plan; written once
+        lock                   held by the process at work
+        segments/00012.mkv     one finished segment
+        segments/00012.json    its marker: without one, or with another sha256, it is redone
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vidcolor.errors import JobError, OutputError
+from vidcolor.frames import Segment
+from vidcolor.jobs.durable import PART, file_sha256, put_in_place, take_lock, write_json, writing
+from vidcolor.jobs.identity import Identity, differences
+
+if TYPE_CHECKING:
+    from vidcolor.media.write import SegmentRecord
+
+FORMAT = 1
+"""Version of the folder's layout; another one is refused, never guessed at."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished segment, from its marker."""
+
+    path: Path
+    """Its file, which doesn't exist when `frames` is 0."""
+
+    frames: int
+    pts: tuple[int, ...]
+    durations: tuple[int, ...]
+    extradata_sha256: str
+    sha256: str
+    """Of the file's bytes; empty when `frames` is 0."""
+
+    damaged: int
+    """Frames the decoder reported as damaged while it was made."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What job.json holds."""
+
+    identity: Identity
+    segments: tuple[Segment, ...]
+    frames: tuple[int, ...]
+    """Per segment, the frames to expect from the source's packets."""
+
+
+class JobFolder:
+    """The folder of one output, held by this process alone."""
+
+    def __init__(self, output: Path) -> None:
+        self.path = folder_path(output)
+        self._job_file = self.path / "job.json"
+        self._segments = self.path / "segments"
+        self._extradata: tuple[int, str] | None = None
+        """Index and extradata of the first segment known to be finished."""
+
+    @classmethod
+    @contextmanager
+    def hold(cls, output: Path) -> Iterator[JobFolder]:
+        """Make the folder if need be and keep other processes out until the block ends.
+
+        A folder that holds no job when the block ends is removed. Raises JobError when another
+        process holds it or when something else bears its name, OutputError when it can't be made.
+        """
+        folder = cls(output)
+        folder._refuse_strangers()
+        with writing(folder.path):
+            lock = take_lock(folder.path / "lock", str(output))
+        with lock:
+            try:
+                yield folder
+            finally:
+                if not folder._job_file.exists():
+                    with suppress(OutputError):
+                        folder._delete(keep_lock=False)
+
+    def read_job(self) -> Job | None:
+        """The job kept here, or None. Raises JobError when it can't be understood."""
+        try:
+            held = json.loads(self._job_file.read_text(encoding="utf-8"))
+            if held["format"] != FORMAT:
+                raise JobError(
+                    f"{self.path} has the layout {held['format']} where this vidcolor knows "
+                    f"{FORMAT}; go on with the vidcolor that began it, or begin anew with "
+                    "--restart."
+                )
+            segments = tuple(Segment(*numbers) for numbers in held["plan"])
+            return Job(held["identity"], segments, tuple(held["frames"]))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise JobError(
+                f"{self._job_file} can't be read ({error}); begin anew with --restart."
+            ) from error
+
+    def refuse_another(self, job: Job, now: Identity) -> None:
+        """Raise JobError, naming what differs, when the job here isn't the one asked for."""
+        if changes := differences(job.identity, now):
+            raise JobError(
+                f"{self.path} belongs to an earlier run with a difference: {'; '.join(changes)}. "
+                "Give the same command as then to go on, or --restart to begin anew."
+            )
+
+    def write_job(self, job: Job) -> None:
+        """Begin the job in an empty folder. Raises OutputError."""
+        # Segments without a job.json are what a killed deletion left: of another job, maybe.
+        self._delete(keep_lock=True)
+        plan = [(part.index, part.start, part.end) for part in job.segments]
+        with writing(self._job_file):
+            self._segments.mkdir(exist_ok=True)
+            write_json(
+                self._job_file,
+                {"format": FORMAT, "identity": job.identity, "plan": plan, "frames": job.frames},
+            )
+
+    def sweep(self) -> None:
+        """Delete what a killed run left half-written. Raises OutputError."""
+        with writing(self.path):
+            for path in self._leftovers():
+                path.unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Delete the job and its segments, and nothing else. Raises OutputError."""
+        self._delete(keep_lock=True)
+
+    def remove(self) -> None:
+        """Delete the job, and the folder if nothing else is in it. Raises OutputError."""
+        self._delete(keep_lock=False)
+
+    def temporary(self, segment: Segment) -> Path:
+        """Where a segment's file is written before it is whole."""
+        return self._segments / f"{segment.index:05d}{PART}.mkv"
+
+    def joined(self, output: Path) -> Path:
+        """Where the film is joined before it gets its final name: on the same file system."""
+        return self.path / f"joined{PART}{output.suffix}"
+
+    def commit(self, segment: Segment, record: SegmentRecord | None, damaged: int) -> Finished:
+        """Make a written segment count as finished; no record means that it has no frame.
+
+        Raises OutputError, and JobError when its extradata isn't that of the segments before it.
+        """
+        path, marker = self._paths(segment)
+        with writing(path):
+            if record is None:
+                done = Finished(path, 0, (), (), "", "", damaged)
+            else:
+                self._same_extradata(segment, record.extradata_sha256)
+                put_in_place(self.temporary(segment), path)
+                pts, durations = tuple(record.pts), tuple(record.durations)
+                sums = record.extradata_sha256, file_sha256(path)
+                done = Finished(path, record.frames, pts, durations, *sums, damaged)
+            write_json(marker, asdict(done) | {"path": path.name})
+        return done
+
+    def finished(self, segment: Segment) -> Finished | None:
+        """The segment's marker if its file is as it was written, else None: to be done again."""
+        path, marker = self._paths(segment)
+        try:
+            held: dict[str, Any] = json.loads(marker.read_text(encoding="utf-8"))
+            times = {key: tuple(held[key]) for key in ("pts", "durations")}
+            done = Finished(**held | times | {"path": path})
+            if done.frames == 0:
+                return done
+            if file_sha256(path) != done.sha256:
+                return None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        self._same_extradata(segment, done.extradata_sha256)
+        return done
+
+    def _same_extradata(self, segment: Segment, extradata_sha256: str) -> None:
+        first = self._extradata = self._extradata or (segment.index, extradata_sha256)
+        if first[1] != extradata_sha256:
+            raise JobError(
+                f"segment {segment.index} has another codec header than segment {first[0]}, and "
+                "joined they would decode to wrong pictures; begin anew with --restart."
+            )
+
+    def _paths(self, segment: Segment) -> tuple[Path, Path]:
+        name = f"{segment.index:05d}"
+        return self._segments / f"{name}.mkv", self._segments / f"{name}.json"
+
+    def _refuse_strangers(self) -> None:
+        """Raise JobError when what bears the folder's name can't be a job's folder."""
+        ours = ("job.json", "lock", "segments", "joined")
+        try:
+            entries = [path.name for path in self.path.iterdir()]
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise JobError(
+                f"{self.path} is needed for the job but can't be opened "
+                f"({error.strerror}); move it away, or choose another output with -o."
+            ) from error
+        if "job.json" not in entries and any(not name.startswith(ours) for name in entries):
+            raise JobError(
+                f"{self.path} is needed for the job but holds something else; move it away, "
+                "or choose another output with -o."
+            )
+
+    def _delete(self, *, keep_lock: bool) -> None:
+        """Delete what a job writes: first what makes it a job, last the folder if it is empty."""
+        with writing(self.path):
+            self._job_file.unlink(missing_ok=True)
+            for path in self._leftovers():
+                path.unlink(missing_ok=True)
+            for path in self._segments.glob("[0-9]*.*"):
+                path.unlink(missing_ok=True)
+            if not keep_lock:
+                (self.path / "lock").unlink(missing_ok=True)
+                for folder in (self._segments, self.path):
+                    if folder.is_dir() and not any(folder.iterdir()):
+                        folder.rmdir()
+
+    def _leftovers(self) -> list[Path]:
+        return [*self.path.glob(f"*{PART}*"), *self._segments.glob(f"*{PART}*")]
+
+
+def folder_path(output: Path) -> Path:
+    """The job's folder: the output's name with `.job` behind it."""
+    return output.with_name(output.name + ".job")

@@ -1,0 +1,342 @@
+"""One film, coloured on this machine: planned, resumed, joined, and put under its name.
+
+    order = Order(source=Path("film.mp4"), output=Path("film.color.mp4"), settings=Settings())
+    outcome = run_film(order, report=print)
+    outcome.damaged      # frames the decoder reported as damaged
+
+Killed at any moment, the same order goes on where it was. The output's name holds the whole film
+or nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from vidcolor.errors import OutputError, SourceError, UsageError
+from vidcolor.frames import Picture, PictureFormat, Segment, VideoInfo
+from vidcolor.jobs.durable import put_in_place, writing
+from vidcolor.jobs.encoding import SegmentEncoder
+from vidcolor.jobs.events import Event, Phase, Progress, Started, Warned
+from vidcolor.jobs.folder import Finished, Job, JobFolder
+from vidcolor.jobs.identity import identity
+from vidcolor.jobs.plan import Moment, cut_range, plan_segments
+from vidcolor.media.join import SegmentFile, check_output_container, join_segments
+from vidcolor.media.probe import probe
+from vidcolor.media.read import index_packets
+from vidcolor.media.write import (
+    EncoderChoice,
+    SegmentRecord,
+    SegmentWriter,
+    choose_encoder,
+    picture_format,
+    try_encoder,
+)
+from vidcolor.models.registry import AUTO, explain_auto
+from vidcolor.settings import Settings
+
+if TYPE_CHECKING:
+    from vidcolor.inference import Engine
+    from vidcolor.pipeline import Colorizer
+
+Report = Callable[[Event], None]
+OpenEngine = Callable[[Settings], "Engine"]
+
+REPORT_SECONDS = 0.1
+"""Progress is reported no more often than this."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What is to be made of which film."""
+
+    source: Path
+    output: Path
+    settings: Settings
+    start: Moment | None = None
+    end: Moment | None = None
+    """The half-open range to make; the output starts at zero when either is given."""
+
+    overwrite: bool = False
+    """Make an output again that is there already."""
+
+    restart: bool = False
+    """Delete what an earlier run of this job finished."""
+
+    keep_job: bool = False
+    """Leave the job's folder after success."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of an order."""
+
+    output: Path
+    made: bool
+    """False when the output was there already and was left alone."""
+
+    frames: int = 0
+    """In the output."""
+
+    frames_resumed: int = 0
+    """Of these, made by earlier runs."""
+
+    damaged: int = 0
+    """Frames the decoder reported as damaged."""
+
+    seconds: float = 0.0
+    """Wall time of this run."""
+
+
+@dataclass(frozen=True)
+class _Film:
+    """A source that was opened, and how its picture will be written."""
+
+    info: VideoInfo
+    choice: EncoderChoice
+    format: PictureFormat
+
+
+def run_film(
+    order: Order, *, open_engine: OpenEngine | None = None, report: Report = lambda event: None
+) -> Outcome:
+    """Colorize one film, or go on with it; returns when the output is whole.
+
+    `report` is called on the calling thread. `open_engine` replaces inference.open_engine, so
+    that several films share a network. Raises the errors of errors.py; whatever is raised,
+    KeyboardInterrupt too, the output's name is as it was and finished segments are kept.
+    """
+    began = time.monotonic()
+    refuse_own_source(order.source, order.output)
+    if _stands(order):
+        return Outcome(output=order.output, made=False)
+    film = _open_film(order, report)
+    with JobFolder.hold(order.output) as folder:
+        if _stands(order):
+            return Outcome(output=order.output, made=False)
+        try_encoder(film.info, film.format, film.choice)
+        colorizer, engine = _open_colorizer(order, film, open_engine)
+        job = _plan_or_resume(order, film, engine, folder, report)
+        done = _check_finished(job, folder, report)
+        resumed = sum(part.frames for part in done.values())
+        report(_started(order, film, engine, job, done))
+        _colorize(film, colorizer, job, folder, done, report)
+        parts = [done[segment.index] for segment in job.segments]
+        _join(order, film, job, folder, parts, report)
+        if not order.keep_job:
+            folder.remove()
+    return Outcome(
+        output=order.output,
+        made=True,
+        frames=sum(part.frames for part in parts),
+        frames_resumed=resumed,
+        damaged=sum(part.damaged for part in parts),
+        seconds=time.monotonic() - began,
+    )
+
+
+def refuse_own_source(source: Path, output: Path) -> None:
+    """Raise UsageError when the output is the source itself, by whatever name."""
+    same = source.resolve() == output.resolve()
+    if same or (source.exists() and output.exists() and source.samefile(output)):
+        raise UsageError(
+            f"the output {output} is the source itself, which is never overwritten; choose "
+            "another name with -o."
+        )
+
+
+def _stands(order: Order) -> bool:
+    """Whether the output is there and to be left alone. Raises OutputError on a folder."""
+    if order.output.is_dir():
+        raise OutputError(f"{order.output} is a folder; give the output a file's name with -o.")
+    return order.output.exists() and not order.overwrite
+
+
+def _open_film(order: Order, report: Report) -> _Film:
+    info = probe(order.source)
+    choice = choose_encoder(info, order.settings)
+    for warning in check_output_container(info, order.output, choice):
+        report(Warned(text=warning))
+    return _Film(info, choice, picture_format(info, choice))
+
+
+def _open_colorizer(
+    order: Order, film: _Film, open_engine: OpenEngine | None
+) -> tuple[Colorizer, Engine]:
+    # Imported here because torch takes seconds, and a bad file should be told at once.
+    from vidcolor import inference
+    from vidcolor.pipeline import Colorizer, film_facts, refuse_color
+
+    facts = film_facts(film.info)
+    refuse_color(film.info, facts, order.settings)
+    engine = (open_engine or inference.open_engine)(order.settings)
+    return Colorizer(film.info, facts, order.settings, engine, film.format), engine
+
+
+def _plan_or_resume(
+    order: Order, film: _Film, engine: Engine, folder: JobFolder, report: Report
+) -> Job:
+    now = identity(
+        order.source, order.settings, engine, film.choice, film.format, (order.start, order.end)
+    )
+    if order.restart:
+        folder.clear()
+    folder.sweep()
+    if (job := folder.read_job()) is not None:
+        folder.refuse_another(job, now)
+        return job
+    report(Progress(phase="reading", done=0, total=0))
+    index = index_packets(film.info)
+    if len(index.times) == 0:
+        raise SourceError(f"{order.source} holds no picture that could be read.")
+    start, end = cut_range(order.start, order.end, index.times, film.info)
+    seconds = order.settings.segment_seconds
+    segments = plan_segments(index.times, index.keyframes, film.info, seconds, start, end)
+    borders = [bisect_left(index.times, border) for part in segments for border in part[1:]]
+    job = Job(now, segments, tuple(b - a for a, b in zip(borders[::2], borders[1::2], strict=True)))
+    folder.write_job(job)
+    return job
+
+
+def _check_finished(job: Job, folder: JobFolder, report: Report) -> dict[int, Finished]:
+    """Finished segments by index, each file read and compared with its marker's sum."""
+    done: dict[int, Finished] = {}
+    meter = _Meter(report, "checking", len(job.segments))
+    for segment in job.segments:
+        if (finished := folder.finished(segment)) is not None:
+            done[segment.index] = finished
+            meter.show(segment.index + 1)
+    return done
+
+
+def _started(
+    order: Order, film: _Film, engine: Engine, job: Job, done: dict[int, Finished]
+) -> Started:
+    settings = order.settings
+    return Started(
+        source=str(order.source),
+        output=str(order.output),
+        engine=engine.describe(),
+        why=explain_auto() if settings.model == AUTO and settings.weights is None else "",
+        encoder=film.choice.codec,
+        segments=len(job.segments),
+        segments_resumed=len(done),
+        frames=sum(job.frames),
+    )
+
+
+def _colorize(
+    film: _Film,
+    colorizer: Colorizer,
+    job: Job,
+    folder: JobFolder,
+    done: dict[int, Finished],
+    report: Report,
+) -> None:
+    """Make the segments that aren't in `done`, and add them to it."""
+    resumed = sum(part.frames for part in done.values())
+    meter = _Meter(report, "colorizing", sum(job.frames), resumed)
+    damaged: Counter[int] = Counter()
+    counted = written = 0
+
+    def open_writer(segment: Segment) -> SegmentWriter:
+        return SegmentWriter(folder.temporary(segment), film.info, film.format, film.choice)
+
+    def commit(segment: Segment, record: SegmentRecord | None) -> None:
+        done[segment.index] = folder.commit(segment, record, damaged[segment.index])
+
+    ends = [segment.end for segment in job.segments]
+    for segments in list(unfinished_runs(job.segments, done)):
+        stream = colorizer.pictures(segments[0].start, segments[-1].end)
+        # The stream is a generator: closing it stops its threads.
+        with (
+            closing(cast("Generator[Picture]", stream)) as pictures,
+            SegmentEncoder(segments, open_writer, commit) as encoder,
+        ):
+            for picture in pictures:
+                damaged[bisect_right(ends, picture.pts)] += colorizer.damaged - counted
+                counted = colorizer.damaged
+                encoder.put(picture)
+                meter.show(resumed + written + encoder.written)
+        written += encoder.written
+    meter.finish(sum(part.frames for part in done.values()))
+
+
+def unfinished_runs(
+    segments: tuple[Segment, ...], done: dict[int, Finished]
+) -> Iterator[list[Segment]]:
+    """Groups of consecutive segments that aren't done: each is one running stream."""
+    for finished, group in groupby(segments, lambda segment: segment.index in done):
+        if not finished:
+            yield list(group)
+
+
+def _join(
+    order: Order,
+    film: _Film,
+    job: Job,
+    folder: JobFolder,
+    parts: list[Finished],
+    report: Report,
+) -> None:
+    """Join the segments and give the whole film its name."""
+    files = [
+        SegmentFile(part.path, part.pts, part.durations, part.extradata_sha256)
+        for part in parts
+        if part.frames
+    ]
+    if not files:
+        raise SourceError(f"no frame of {order.source} could be decoded; is it damaged?")
+    report(Progress(phase="joining", done=0, total=len(files)))
+    start, end = job.segments[0].start, job.segments[-1].end
+    joined = folder.joined(order.output)
+    warnings = join_segments(files, film.info, joined, start=start, end=end)
+    with writing(order.output):
+        if _stands(order):
+            raise OutputError(
+                f"{order.output} appeared while the film was made and is left alone; the "
+                "segments are kept: give the same command with --overwrite to replace it."
+            )
+        put_in_place(joined, order.output)
+    report(Progress(phase="joining", done=len(files), total=len(files)))
+    for warning in warnings:
+        report(Warned(text=warning))
+
+
+class _Meter:
+    """Reports a phase's progress, not too often, and its speed without what was resumed."""
+
+    def __init__(self, report: Report, phase: Phase, total: int, resumed: int = 0) -> None:
+        self._report, self._phase, self._resumed = report, phase, resumed
+        self._total = total
+        self._began = self._shown = time.monotonic()
+
+    def show(self, done: int) -> None:
+        if time.monotonic() - self._shown >= REPORT_SECONDS:
+            self._send(done)
+
+    def finish(self, done: int) -> None:
+        """The last report of the phase; what was expected now gives way to what was."""
+        self._total = done
+        self._send(done)
+
+    def _send(self, done: int) -> None:
+        self._shown = time.monotonic()
+        fps = (done - self._resumed) / max(self._shown - self._began, 1e-9)
+        self._report(
+            Progress(
+                phase=self._phase,
+                done=done,
+                # A packet may hold no frame, or two: the estimate is corrected as it shows.
+                total=max(self._total, done),
+                fps=fps if self._phase == "colorizing" else 0.0,
+                resumed=self._resumed,
+            )
+        )

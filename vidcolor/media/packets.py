@@ -1,0 +1,82 @@
+"""The times a stream's packets carry, read without decoding.
+
+index = packet_times(container, stream)
+index.times[:3], index.keyframes[:1]  # ((0, 512, 1024), (0,))
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import av
+from av.container.input import InputContainer
+from av.packet import Packet
+from av.stream import Discard
+from av.video.stream import VideoStream
+
+
+@dataclass(frozen=True)
+class PacketIndex:
+    """When a film's frames are shown, as far as its packets tell. Times are pts ticks, rising."""
+
+    times: tuple[int, ...]
+    """One per packet that shows a frame, sorted, without repeats."""
+
+    keyframes: tuple[int, ...]
+    """Times of the packets that decoding can start from."""
+
+    @property
+    def frames(self) -> int:
+        """About how many frames there are; only decoding counts them."""
+        return len(self.times)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    pts: int | None
+    dts: int | None
+    key: bool
+
+
+def packet_times(container: InputContainer, stream: VideoStream) -> PacketIndex:
+    """Read `container` from its beginning to its end and index the packets of `stream`.
+
+    A damaged end only ends the index.
+    """
+    for other in container.streams:
+        if other.index != stream.index:
+            other.discard = Discard.all
+    try:
+        container.seek(stream.start_time or 0, stream=stream)
+    except av.FFmpegError:
+        container.seek(0)
+    marks: list[_Mark] = []
+    try:
+        for packet in container.demux(stream):
+            if shows_frame(packet, stream.codec_context.codec.canonical_name):
+                marks.append(_Mark(packet.pts, packet.dts, packet.is_keyframe))
+    except av.FFmpegError:
+        pass
+    return _index(marks)
+
+
+def shows_frame(packet: Packet[VideoStream], codec: str) -> bool:
+    """Whether a packet, for all its header says, puts a frame on the screen."""
+    if packet.size == 0 or packet.is_discard:
+        return False
+    # VP8 keeps its alternate reference frames in packets of their own; bit 4 is show_frame.
+    return codec != "vp8" or bool(bytes(memoryview(packet)[:1])[0] & 0x10)
+
+
+def _index(marks: list[_Mark]) -> PacketIndex:
+    """Presentation times where all packets have their own, else decoding times, else a mixture."""
+    shown = [mark.pts for mark in marks]
+    if None in shown or len(set(shown)) < len(shown):
+        decoded = [mark.dts for mark in marks]
+        if None not in decoded and len(set(decoded)) == len(decoded):
+            shown = decoded
+        else:
+            shown = [mark.dts if mark.pts is None else mark.pts for mark in marks]
+    times = [time for time in shown if time is not None]
+    keys = [time for time, mark in zip(shown, marks, strict=True) if mark.key and time is not None]
+    return PacketIndex(tuple(sorted(set(times))), tuple(sorted(set(keys))))

@@ -1,0 +1,332 @@
+"""Frames of a film, from anywhere in it, the same as a reading from its beginning would give.
+
+    info = probe(Path("film.mp4"))
+    for frame in read_frames(info, 24000, 48000, before=16, after=16):
+        print(frame.pts, frame.luma.mean())
+
+             before          start                     end    after
+        ...|  o  o  o  |  o  o  o  o  o  o  o  o  o  |  o  o  o  |...
+
+A seek goes back to a keyframe early enough, decodes from there and throws away what came before
+the window. It is trusted only where the keyframe itself comes out first; else the reader goes
+further back, at last to the beginning.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+
+import av
+from av.container.input import InputContainer
+from av.stream import Discard
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from vidcolor.errors import SourceError
+from vidcolor.frames import BEGINNING, END, Frame, VideoInfo
+from vidcolor.media.packets import PacketIndex, packet_times
+from vidcolor.media.pixels import Converter, planes_of
+from vidcolor.media.probe import open_source
+
+log = logging.getLogger(__name__)
+
+SHORT_SECONDS = 60
+"""Films shorter than this are sampled by reading, longer ones by seeking."""
+
+SAMPLED_FRAMES = 480
+"""How many first frames a sampling by reading looks at."""
+
+
+def read_frames(
+    info: VideoInfo,
+    start: int = BEGINNING,
+    end: int = END,
+    *,
+    before: int = 0,
+    after: int = 0,
+    threads: int = 0,
+) -> Iterator[Frame]:
+    """Frames with pts in [start, end), `before` frames ahead of them and `after` behind.
+
+    Fewer margin frames come only at the film's ends. Pts rise strictly; durations reach to the
+    next frame. `threads` are the decoder's, 0 for one per core. Damaged packets are skipped, and
+    the frame after one is marked. Raises SourceError when the file can't be opened.
+    """
+    with _Reader.opened(info, threads) as reader:
+        if not info.seekable or start <= info.start_pts:
+            frames = reader.from_beginning()
+        else:
+            frames = reader.from_before(start, before)
+        convert = Converter(info)
+        for moment in _window(_with_durations(frames, reader), start, end, before, after):
+            luma, chroma = planes_of(convert(moment.picture))
+            yield Frame(moment.pts, moment.duration, luma, chroma, moment.damaged)
+
+
+def sample_frames(info: VideoInfo, count: int = 24) -> list[Frame]:
+    """Up to `count` frames spread evenly over the film, the same ones every time.
+
+    Long films give the keyframe at or before each time, at the cost of a seek each; short ones
+    and those that can't be sought in give frames of their first SAMPLED_FRAMES. Raises
+    SourceError when the file can't be opened.
+    """
+    duration = info.duration_seconds or 0
+    if info.seekable and duration >= SHORT_SECONDS:
+        sampled = list(_keyframe_samples(info, count, duration))
+        if len(sampled) > count // 2:
+            return sampled
+    frames = islice(read_frames(info), SAMPLED_FRAMES)
+    return _spread(frames, count)
+
+
+def index_packets(info: VideoInfo) -> PacketIndex:
+    """Times of all frames and keyframes as the packets tell them; reads the file, decodes nothing.
+
+    Raises SourceError when the file can't be opened.
+    """
+    with open_source(info.path) as container:
+        return packet_times(container, _stream_of(container, info))
+
+
+def nominal_ticks(info: VideoInfo) -> int:
+    """Ticks of one frame at the header's rate, at least 1."""
+    return max(1, round(1 / (info.rate * info.time_base)))
+
+
+@dataclass(slots=True)
+class _Moment:
+    """A decoded frame with its repaired time."""
+
+    pts: int
+    picture: VideoFrame
+    damaged: bool
+    duration: int = 0
+
+
+class _Reader:
+    """An open source, its decoder, and the damage met so far."""
+
+    def __init__(self, info: VideoInfo, container: InputContainer, threads: int) -> None:
+        self.info = info
+        self.nominal = nominal_ticks(info)
+        self.errors = 0
+        self.damage_ahead = False
+        self._threads = threads
+        self._container = container
+        self._stream = _prepared(container, info, threads)
+
+    @classmethod
+    @contextmanager
+    def opened(cls, info: VideoInfo, threads: int) -> Iterator[_Reader]:
+        with open_source(info.path) as container:
+            yield cls(info, container, threads)
+
+    def from_beginning(self) -> Iterator[_Moment]:
+        """All frames, timed. Call it on a reader that has read nothing yet."""
+        if self.info.times_from == "packets":
+            return self._packet_timed(index_packets(self.info).times)
+        return self._decoder_timed(self._decode())
+
+    def from_before(self, start: int, before: int) -> Iterator[_Moment]:
+        """Frames from at least `before` frames ahead of `start` on, or from the beginning."""
+        # Some H.264 is told apart only by a note beside its first frame; a decoder that never
+        # saw it decodes every sample differently.
+        next(self._decode(), None)
+        reach = 2 * (before + 2) * self.nominal
+        while start - reach > self.info.start_pts:
+            frames = self._from_keyframe(start - reach, start)
+            lead: deque[_Moment] = deque(maxlen=before + 1)
+            for moment in frames:
+                lead.append(moment)
+                if moment.pts >= start:
+                    break
+            ahead = sum(moment.pts < start for moment in lead)
+            if lead and ahead >= before:
+                yield from lead
+                yield from frames
+                return
+            reach *= 2
+        with _Reader.opened(self.info, self._threads) as fresh:
+            yield from fresh.from_beginning()
+            self.damage_ahead = fresh.damage_ahead
+
+    def _from_keyframe(self, target: int, start: int) -> Iterator[_Moment]:
+        """Frames from the keyframe at or before `target`; none where the seek can't be trusted."""
+        try:
+            self._container.seek(target, stream=self._stream, backward=True)
+        except av.FFmpegError:
+            return
+        self.damage_ahead = False
+        packets = self._packets()
+        key = next((packet for packet in packets if packet.is_keyframe), None)
+        if key is None or key.pts is None or key.pts > start:
+            return
+        first = key.pts
+        frames = self._decode(key, packets)
+        # An open group of pictures shows frames ahead of its keyframe that refer to what the
+        # seek left out.
+        kept = (pair for pair in frames if pair[0].pts is None or pair[0].pts >= first)
+        pair = next(kept, None)
+        if pair is None or pair[0].pts != first:
+            return
+        yield from self._decoder_timed(_chain(pair, kept))
+
+    def _packets(self) -> Iterator[av.Packet[VideoStream]]:
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                yield next(packets)
+            except StopIteration:
+                return
+            except av.FFmpegError as error:
+                self._note(error)
+                # The demuxer can't go on; an empty packet still gets out what was decoded.
+                yield av.Packet()
+                return
+
+    def _decode(
+        self,
+        first: av.Packet[VideoStream] | None = None,
+        packets: Iterator[av.Packet[VideoStream]] | None = None,
+    ) -> Iterator[tuple[VideoFrame, bool]]:
+        """Decoded frames, each with whether damage is on it or right before it."""
+        pending = packets if packets is not None else self._packets()
+        for packet in pending if first is None else _chain(first, pending):
+            try:
+                frames = self._stream.decode(packet if packet.size else None)
+            except EOFError:
+                return
+            except (av.FFmpegError, ValueError) as error:
+                self._note(error)
+                continue
+            for frame in frames:
+                damaged = frame.is_corrupt or self.damage_ahead
+                self.damage_ahead = False
+                yield frame, damaged
+
+    def _note(self, error: Exception) -> None:
+        if not self.errors:
+            log.warning(
+                "%s is damaged; what can't be decoded is skipped (%s)", self.info.path, error
+            )
+        self.errors += 1
+        self.damage_ahead = True
+
+    def _decoder_timed(self, frames: Iterator[tuple[VideoFrame, bool]]) -> Iterator[_Moment]:
+        """The decoder's times; a missing or falling one becomes the last plus a frame's length."""
+        last = self.info.start_pts - self.nominal
+        begun = False
+        for frame, damaged in frames:
+            pts = frame.pts
+            if pts is None or (begun and pts <= last):
+                pts = last + self.nominal
+            last, begun = pts, True
+            yield _Moment(pts, frame, damaged)
+
+    def _packet_timed(self, times: tuple[int, ...]) -> Iterator[_Moment]:
+        """The n-th frame has the n-th sorted packet time."""
+        last = self.info.start_pts - self.nominal
+        for number, (frame, damaged) in enumerate(self._decode()):
+            last = times[number] if number < len(times) else last + self.nominal
+            yield _Moment(last, frame, damaged)
+
+
+def _prepared(container: InputContainer, info: VideoInfo, threads: int) -> VideoStream:
+    stream = _stream_of(container, info)
+    for other in container.streams:
+        if other.index != stream.index:
+            other.discard = Discard.all
+    stream.thread_type = "AUTO"
+    stream.thread_count = threads
+    return stream
+
+
+def _stream_of(container: InputContainer, info: VideoInfo) -> VideoStream:
+    streams = container.streams
+    stream = streams[info.stream_index] if info.stream_index < len(streams) else None
+    if not isinstance(stream, VideoStream):
+        raise SourceError(f"{info.path} has changed since it was looked at; start again.")
+    return stream
+
+
+def _chain[T](first: T, rest: Iterator[T]) -> Iterator[T]:
+    yield first
+    yield from rest
+
+
+def _with_durations(frames: Iterator[_Moment], reader: _Reader) -> Iterator[_Moment]:
+    """Each frame lasts until the next; the last one as long as the decoder says.
+
+    Packets' own durations count in decoding order in MP4, so they are wrong for variable rates.
+    """
+    held = next(frames, None)
+    if held is None:
+        return
+    for moment in frames:
+        held.duration = moment.pts - held.pts
+        yield held
+        held = moment
+    held.duration = held.picture.duration or reader.nominal
+    held.damaged = held.damaged or reader.damage_ahead
+    yield held
+
+
+def _window(
+    frames: Iterator[_Moment], start: int, end: int, before: int, after: int
+) -> Iterator[_Moment]:
+    lead: deque[_Moment] = deque(maxlen=before)
+    behind = 0
+    for moment in frames:
+        if moment.pts < start:
+            lead.append(moment)
+            continue
+        while lead:
+            yield lead.popleft()
+        if moment.pts >= end:
+            behind += 1
+            if behind > after:
+                return
+        yield moment
+        if behind and behind == after:
+            return
+    yield from lead
+
+
+def _keyframe_samples(info: VideoInfo, count: int, duration: float) -> Iterator[Frame]:
+    """The keyframe at or before the middle of each of `count` equal parts of the film."""
+    convert = Converter(info)
+    span = duration / float(info.time_base)
+    last = BEGINNING
+    with _Reader.opened(info, 0) as reader:
+        next(reader._decode(), None)
+        for part in range(count):
+            target = info.start_pts + round(span * (part + 0.5) / count)
+            moment = next(reader._from_keyframe(target, END), None)
+            if moment is not None and moment.pts > last:
+                last = moment.pts
+                luma, chroma = planes_of(convert(moment.picture))
+                yield Frame(moment.pts, 0, luma, chroma, moment.damaged)
+
+
+def _spread(frames: Iterator[Frame], count: int) -> list[Frame]:
+    """`count` frames evenly spread over an iterator of unknown length, few held at a time."""
+    kept: list[tuple[int, Frame]] = []
+    step = 1
+    total = 0
+    for index, frame in enumerate(frames):
+        total = index + 1
+        if index % step == 0:
+            kept.append((index, frame))
+        if len(kept) >= 4 * count:
+            step *= 2
+            kept = [pair for pair in kept if pair[0] % step == 0]
+    if total <= count:
+        return [frame for _, frame in kept]
+    wanted = [(2 * part + 1) * total // (2 * count) for part in range(count)]
+    nearest = {min(kept, key=lambda pair: abs(pair[0] - index))[0] for index in wanted}
+    return [frame for index, frame in kept if index in nearest]

@@ -1,0 +1,227 @@
+"""The networks by name, and the one way to get one ready to use.
+
+    model = load_model()                        # the best network that is here
+    model = load_model("eccv16", Path("colorization_release_v2-9b330a0b.pth"))
+
+Nothing here goes online. Names and summaries cost no import of torch: a network's module is
+imported when it is built.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vidcolor.errors import UsageError, WeightsError
+from vidcolor.models.weights import (
+    OFFICIAL,
+    cache_folder,
+    cached_path,
+    find_cached,
+    load_weights,
+    read_state_dict,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vidcolor.models.color_model import ColorModel
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelEntry:
+    """What the registry knows about a network without building it."""
+
+    name: str
+    """As `--model` takes it; equals the class's own `name`."""
+
+    summary: str
+    """One line for people."""
+
+    licence: str
+    """Licence of the weights, an SPDX expression."""
+
+    source: str
+    """The paper or project the network comes from."""
+
+    build: Callable[[], ColorModel]
+    """Makes the network with random weights; imports its module."""
+
+    bundled: bool = False
+    """Its weights ship inside the package."""
+
+    official: bool = False
+    """Its authors publish weights, which `vidcolor models pull` brings."""
+
+    for_tests: bool = False
+    """Not shown to users unless they ask for everything."""
+
+
+def build_siggraph17() -> ColorModel:
+    from vidcolor.models.siggraph17 import Siggraph17Model
+
+    return Siggraph17Model()
+
+
+def build_eccv16() -> ColorModel:
+    from vidcolor.models.eccv16 import Eccv16Model
+
+    return Eccv16Model()
+
+
+def build_compact() -> ColorModel:
+    from vidcolor.models.compact import CompactModel
+
+    return CompactModel()
+
+
+def build_standin() -> ColorModel:
+    from vidcolor.models.standin import StandinModel
+
+    return StandinModel()
+
+
+MODELS: tuple[ModelEntry, ...] = (
+    ModelEntry(
+        name="siggraph17",
+        summary="Calm colours at full size, takes hints; 34 M parameters, 150 GFLOP a frame.",
+        licence="BSD-2-Clause",
+        source="Zhang et al., SIGGRAPH 2017, arXiv 1705.02999",
+        build=build_siggraph17,
+        official=True,
+    ),
+    ModelEntry(
+        name="eccv16",
+        summary="Vivid colours, blotchy in places; 32 M parameters, 84 GFLOP a frame.",
+        licence="BSD-2-Clause",
+        source="Zhang, Isola and Efros, ECCV 2016, arXiv 1603.08511",
+        build=build_eccv16,
+        official=True,
+    ),
+    ModelEntry(
+        name="compact",
+        summary="Small and fast, inside the package; works offline, takes hints.",
+        licence="BSD-2-Clause AND Apache-2.0",
+        source="vidcolor; its encoder began as Google's MobileNetV2 (CVPR 2018)",
+        build=build_compact,
+        bundled=True,
+    ),
+    ModelEntry(
+        name="standin",
+        summary="A formula, not a network: meaningless colours in no time, for tests.",
+        licence="BSD-2-Clause",
+        source="vidcolor",
+        build=build_standin,
+        for_tests=True,
+    ),
+)
+"""Every network; users see those that aren't `for_tests`, in this order."""
+
+AUTO_ORDER = ("siggraph17", "eccv16")
+"""Official weights that `auto` prefers to the bundled network.
+
+siggraph17 first: it regresses ab at the input's size and so flickers and blotches less than
+eccv16's classes at a quarter of it, which on film outweighs its 1.8 times the work.
+"""
+
+
+def load_model(name: str = AUTO, weights: Path | None = None) -> ColorModel:
+    """The network `name` with its weights, in eval mode, float32, on the CPU.
+
+    name: a name of MODELS, or `auto`: the network `weights` belong to where they are given, else
+    what `resolve_auto` says.
+    weights: a file to use instead of the network's own.
+    Raises UsageError on an unknown name, WeightsError when weights are missing or don't fit.
+    """
+    if name == AUTO:
+        name = resolve_auto() if weights is None else name_of_weights(weights)
+    entry = entry_of(name)
+    model = entry.build()
+    if weights is not None:
+        load_weights(model, weights)
+    elif entry.bundled:
+        load_weights(model, bundled_weights(name))
+    elif entry.official:
+        # The cache has checked the file's sum already.
+        load_weights(model, cached_weights(name), sha256=OFFICIAL[name].sha256)
+    return model.eval()
+
+
+def entry_of(name: str) -> ModelEntry:
+    """The registry's entry. Raises UsageError naming the nearest known names."""
+    for entry in MODELS:
+        if entry.name == name:
+            return entry
+    known = [AUTO, *(entry.name for entry in MODELS if not entry.for_tests)]
+    near = difflib.get_close_matches(name.lower(), known, n=2)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}."
+    raise UsageError(f"there is no network {name!r}; {hint}")
+
+
+def resolve_auto() -> str:
+    """The network `auto` stands for here: the first of AUTO_ORDER in the cache, else compact.
+
+    Raises WeightsError when a file in the cache is damaged: another network than yesterday's
+    would be a surprise.
+    """
+    return next((name for name in AUTO_ORDER if find_cached(name)), "compact")
+
+
+def explain_auto() -> str:
+    """What `auto` takes here and why, a sentence for people. Raises as `resolve_auto`."""
+    name = resolve_auto()
+    if name in OFFICIAL:
+        return f"{name}, since its official weights are in {cache_folder()}"
+    return (
+        f"{name}, since {cache_folder()} holds no official weights; "
+        f"`vidcolor models pull {AUTO_ORDER[0]}` brings them"
+    )
+
+
+def bundled_weights(name: str) -> Path:
+    """The weights file that ships with the package. Raises WeightsError when it is missing."""
+    path = Path(__file__).with_name("data") / f"{name}.safetensors"
+    if not path.is_file():
+        raise WeightsError(f"the package lacks its weights file {path}; install vidcolor again.")
+    return path
+
+
+def cached_weights(name: str) -> Path:
+    """The official weights in the cache. Raises WeightsError that says how to get them."""
+    path = find_cached(name)
+    if path is None:
+        raise WeightsError(
+            f"the weights of {name} aren't here ({cached_path(name)} is missing); run `vidcolor "
+            f"models pull {name}`, pass them with --weights FILE, or take --model compact."
+        )
+    return path
+
+
+def name_of_weights(path: Path) -> str:
+    """The network a weights file belongs to, by its keys. Raises WeightsError when none fits."""
+    name = network_of(read_state_dict(path))
+    if name is None:
+        raise WeightsError(
+            f"{path} fits none of the networks {', '.join(entry.name for entry in MODELS)}; "
+            "say which one it is for with --model."
+        )
+    return name
+
+
+def network_of(state: Mapping[str, Tensor]) -> str | None:
+    """The network whose parameters have exactly these names and shapes, or None."""
+    import torch
+
+    given = {key: tensor.shape for key, tensor in state.items()}
+    for entry in MODELS:
+        # On the meta device a network costs no memory and no random numbers.
+        with torch.device("meta"):
+            expected = entry.build().state_dict()
+        if {key: tensor.shape for key, tensor in expected.items()} == given:
+            return entry.name
+    return None

@@ -1,0 +1,47 @@
+"""Resampling of planes and images, typed: what goes in comes out, at another size.
+
+    small = shrink(luma, (256, 144))     # (width, height), by area
+    wide = enlarge(ab, (480, 270))       # bilinear
+
+OpenCV does the work and keeps the dtype; its own stubs forget it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = TypeVar("Image", bound=NDArray[Any])
+Size = tuple[int, int]
+"""(width, height), as OpenCV has it."""
+
+
+def shrink(image: Image, size: Size) -> Image:
+    """Resample (h, w[, c]) to `size` by area: the mean of what each sample covers."""
+    if image.shape[1::-1] == size:
+        return image
+    return cast(Image, cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+
+
+def enlarge(image: Image, size: Size) -> Image:
+    """Resample (h, w[, c]) to `size` bilinearly."""
+    if image.shape[1::-1] == size:
+        return image
+    return cast(Image, cv2.resize(image, size, interpolation=cv2.INTER_LINEAR))
+
+
+def stretch(image: Image, size: Size) -> Image:
+    """Resample to exactly `size`: by area where a side shrinks, by cubic where it grows."""
+    least = (min(image.shape[1], size[0]), min(image.shape[0], size[1]))
+    smaller = shrink(image, least)
+    if least == size:
+        return smaller
+    return cast(Image, cv2.resize(smaller, size, interpolation=cv2.INTER_CUBIC))
+
+
+def turn(image: Image, degrees: int) -> Image:
+    """Turn (h, w[, c]) clockwise by a multiple of 90 degrees; contiguous."""
+    return cast(Image, np.ascontiguousarray(np.rot90(image, -degrees // 90)))
