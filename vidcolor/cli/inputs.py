@@ -1,7 +1,7 @@
 """Which films a command line names, and what their outputs are called.
 
-    films_of(["old/", "clip.avi"], None)
-    # old/a.mp4 -> old/a.color.mp4, clip.avi -> clip.color.mkv
+films_of(["old/", "clip.avi"], None)
+# old/a.mp4 -> old/a.color.mp4, clip.avi -> clip.color.mkv
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from vidcolor.errors import SourceError, UsageError, VidcolorError
 KEPT_SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".mkv"))
 """Containers the output shares with its source; every other film becomes .mkv."""
 
-FILM_SUFFIXES = KEPT_SUFFIXES | frozenset(
-    ".3g2 .3gp .asf .avi .divx .dv .f4v .flv .gif .m2ts .m2v .mpe .mpeg .mpg .mts .mxf .nut .ogm "
-    ".ogv .qt .rm .rmvb .ts .vob .webm .wmv .y4m".split()
+_OTHER_SUFFIXES = (
+    "3g2 3gp asf avi divx dv f4v flv gif m2ts m2v mpe mpeg mpg mts mxf nut ogm ogv qt rm rmvb ts "
+    "vob webm wmv y4m"
 )
+FILM_SUFFIXES = KEPT_SUFFIXES | {f".{name}" for name in _OTHER_SUFFIXES.split(" ")}
 """Files of a folder that count as films."""
 
 

@@ -1,7 +1,7 @@
 """`vidcolor models`: the networks, and their weights.
 
-    $ vidcolor models list
-    $ vidcolor models pull siggraph17
+$ vidcolor models list
+$ vidcolor models pull siggraph17
 """
 
 from __future__ import annotations

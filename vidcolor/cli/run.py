@@ -1,7 +1,7 @@
 """`vidcolor run`: films in, films in colour out.
 
-    $ vidcolor run film.mp4 --preset best
-    $ vidcolor run old-films/ -o coloured/ --crf 19
+$ vidcolor run film.mp4 --preset best
+$ vidcolor run old-films/ -o coloured/ --crf 19
 """
 
 from __future__ import annotations
@@ -30,13 +30,16 @@ DAMAGED_SOURCE = 3
 _DEFAULTS = {field.name: field.default for field in fields(Settings)}
 
 
-def _option(setting: str, text: str, *names: str, panel: str) -> Any:
-    """An option for a setting; its shown default is the setting's own."""
-    default = {None: "the codec's", 0: "automatic", (): "none", True: "on", False: "off"}
+def _option(setting: str, text: str, *names: str, panel: str, metavar: str | None = None) -> Any:
+    """An option for a setting; the default it shows is the setting's own."""
     value = _DEFAULTS[setting]
-    # 0 == False, so that a number would be found under the other's key.
-    shown = str(value) if isinstance(value, float) else default.get(value, str(value))
-    return typer.Option(*names, help=text, show_default=str(shown), rich_help_panel=panel)
+    if isinstance(value, bool):
+        shown = "on" if value else "off"
+    else:
+        shown = {None: "the codec's", 0: "automatic"}.get(value, str(value))
+    return typer.Option(
+        *names, help=text, show_default=shown, rich_help_panel=panel, metavar=metavar
+    )
 
 
 _COLOUR, _ENCODER, _MACHINE, _JOB = "Colour", "Encoder", "Machine", "Job"
@@ -44,7 +47,7 @@ _COLOUR, _ENCODER, _MACHINE, _JOB = "Colour", "Encoder", "Machine", "Job"
 
 def run_command(
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT...", help="Films, or folders of films.")
+        list[str], typer.Argument(metavar="INPUT", help="Films, or folders of films.")
     ],
     output: Annotated[
         str | None,
@@ -58,7 +61,9 @@ def run_command(
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(help=f"A set of settings: {', '.join(PRESETS)}.", show_default="none"),
+        typer.Option(
+            metavar="NAME", help=f"A set of settings: {', '.join(PRESETS)}.", show_default="none"
+        ),
     ] = None,
     config: Annotated[
         Path | None, typer.Option(metavar="TOML", help="A file of settings, over the preset's.")
@@ -66,16 +71,22 @@ def run_command(
     start: Annotated[
         str | None,
         typer.Option(
+            metavar="TIME",
             help="Where to begin: seconds, H:MM:SS.mmm, or a frame as 300f.",
             show_default="the beginning",
         ),
     ] = None,
     end: Annotated[
         str | None,
-        typer.Option(help="Where to end, this moment left out.", show_default="the end"),
+        typer.Option(
+            metavar="TIME", help="Where to end, this moment left out.", show_default="the end"
+        ),
     ] = None,
     model: Annotated[
-        str | None, _option("model", "A network; `vidcolor models list` shows them.", panel=_COLOUR)
+        str | None,
+        _option(
+            "model", "A network; `vidcolor models list` shows them.", panel=_COLOUR, metavar="NAME"
+        ),
     ] = None,
     weights: Annotated[
         str | None,
@@ -88,7 +99,9 @@ def run_command(
     ] = None,
     preserve: Annotated[
         str | None,
-        _option("preserve", "What stays as it is: luma, or lightness.", panel=_COLOUR),
+        _option(
+            "preserve", "What stays as it is: luma, or lightness.", panel=_COLOUR, metavar="WHAT"
+        ),
     ] = None,
     recolor: Annotated[
         bool | None,
@@ -96,23 +109,31 @@ def run_command(
     ] = None,
     anchor_every: Annotated[
         int | None,
-        _option("anchor_every", "The network looks at one frame in N.", panel=_COLOUR),
+        _option("anchor_every", "The network looks at one frame in N.", panel=_COLOUR, metavar="N"),
     ] = None,
     smoothing: Annotated[
         str | None,
-        _option("smoothing", "Gather colour along the motion: on or off.", panel=_COLOUR),
+        _option(
+            "smoothing",
+            "Gather colour along the motion: on or off.",
+            panel=_COLOUR,
+            metavar="on|off",
+        ),
     ] = None,
     saturation: Annotated[
-        float | None, _option("saturation", "Factor on the colour, 0 to 2.", panel=_COLOUR)
+        float | None,
+        _option("saturation", "Factor on the colour, 0 to 2.", panel=_COLOUR, metavar="X"),
     ] = None,
     codec: Annotated[
-        str | None, _option("codec", "An encoder of FFmpeg's.", panel=_ENCODER)
+        str | None, _option("codec", "An encoder of FFmpeg's.", panel=_ENCODER, metavar="NAME")
     ] = None,
     crf: Annotated[
-        int | None, _option("crf", "Constant rate factor; less is better.", panel=_ENCODER)
+        int | None,
+        _option("crf", "Constant rate factor; less is better.", panel=_ENCODER, metavar="N"),
     ] = None,
     encoder_preset: Annotated[
-        str | None, _option("encoder_preset", "The encoder's preset.", panel=_ENCODER)
+        str | None,
+        _option("encoder_preset", "The encoder's preset.", panel=_ENCODER, metavar="NAME"),
     ] = None,
     encoder_option: Annotated[
         list[str] | None,
@@ -124,18 +145,27 @@ def run_command(
         ),
     ] = None,
     device: Annotated[
-        str | None, _option("device", "auto, cpu, cuda, cuda:N or mps.", panel=_MACHINE)
+        str | None,
+        _option("device", "auto, cpu, cuda, cuda:N or mps.", panel=_MACHINE, metavar="NAME"),
     ] = None,
     threads: Annotated[
         int | None,
-        _option("threads", "CPU threads for the network and for the encoder.", panel=_MACHINE),
+        _option(
+            "threads",
+            "CPU threads for the network and for the encoder.",
+            panel=_MACHINE,
+            metavar="N",
+        ),
     ] = None,
     batch: Annotated[
-        int | None, _option("batch", "Frames the network sees at once.", panel=_MACHINE)
+        int | None,
+        _option("batch", "Frames the network sees at once.", panel=_MACHINE, metavar="N"),
     ] = None,
     segment_seconds: Annotated[
         float | None,
-        _option("segment_seconds", "About what an interruption may cost.", panel=_JOB),
+        _option(
+            "segment_seconds", "About what an interruption may cost.", panel=_JOB, metavar="SECONDS"
+        ),
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Make an output again.", rich_help_panel=_JOB)

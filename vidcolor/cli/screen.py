@@ -173,9 +173,7 @@ def words_of(event: Advance) -> str:
 def summary(outcome: Outcome) -> str:
     """The line that stays when a film is done."""
     if not outcome.made:
-        return (
-            f"{outcome.output} is already there and was left alone; --overwrite makes it again."
-        )
+        return f"{outcome.output} is already there and was left alone; --overwrite makes it again."
     fresh = outcome.frames - outcome.frames_resumed
     speed = f", {fresh / outcome.seconds:.1f} fps" if outcome.seconds and fresh else ""
     before = f", {outcome.frames_resumed} of them earlier" if outcome.frames_resumed else ""

@@ -78,8 +78,7 @@ def _sentence(path: Path, error: OSError) -> str:
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return (
-            f"{path.parent} may not be written to ({error.strerror}); "
-            "choose another place with -o."
+            f"{path.parent} may not be written to ({error.strerror}); choose another place with -o."
         )
     if error.errno in (errno.ENOENT, errno.ENOTDIR) and not path.parent.is_dir():
         return f"{path.parent} isn't a folder; make it first, or choose another place with -o."

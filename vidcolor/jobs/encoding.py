@@ -4,7 +4,7 @@
         for picture in pictures:
             encoder.put(picture)
 
-    caller  put put put ... end marker  |  queue of QUEUED_PICTURES  |  thread: encode, close, commit
+    caller: put put put ... end marker | queue of QUEUED_PICTURES | thread: encode, close, commit
 
 Leaving the block in peace writes what is queued and commits the last segment; leaving it by an
 exception abandons the segment at hand. Either way the thread has ended.
@@ -96,11 +96,11 @@ class SegmentEncoder:
                     self.written += 1
                     waiting = next(pictures, None)
                     if self._abandoned.is_set():
-                        raise _Abandoned
+                        raise _AbandonedError
                 record = writer.close()
             self._commit(segment, record)
         assert waiting is None or self._abandoned.is_set(), "a picture lies behind every segment"
 
 
-class _Abandoned(Exception):
+class _AbandonedError(Exception):
     """Leaves a writer's block without finishing its segment."""

@@ -1,6 +1,6 @@
 """What a running job tells its caller. The command line draws these; nothing here prints.
 
-    run_film(order, report=lambda event: print(event))
+run_film(order, report=lambda event: print(event))
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
 """A job's folder beside its output: what is planned, what is finished.
 
-    with JobFolder.hold(output) as folder:
-        folder.write_job(identity, segments, frames)
-        folder.commit(segment, temporary, record, damaged=0)
-        folder.finished(segment)      # Finished(...), or None: to do
+with JobFolder.hold(output) as folder:
+    folder.write_job(identity, segments, frames)
+    folder.commit(segment, temporary, record, damaged=0)
+    folder.finished(segment)      # Finished(...), or None: to do
 
-    film.color.mp4.job/
-        job.json               identity, plan; written once
-        lock                   held by the process at work
-        segments/00012.mkv     one finished segment
-        segments/00012.json    its marker: without one, or with another sha256, it is redone
+film.color.mp4.job/
+    job.json               identity, plan; written once
+    lock                   held by the process at work
+    segments/00012.mkv     one finished segment
+    segments/00012.json    its marker: without one, or with another sha256, it is redone
 """
 
 from __future__ import annotations

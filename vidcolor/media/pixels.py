@@ -142,7 +142,8 @@ def _view(plane: VideoPlane, pixels: VideoFormat, woven: int, shift: int) -> lis
     deep = pixels.components[0].bits > 8
     # A negative line size means that the lines lie bottom up in memory.
     size = plane.line_size // (2 if deep else 1)
-    flat: Plane = np.frombuffer(memoryview(plane), np.uint16 if deep else np.uint8)
+    memory = memoryview(plane)
+    flat: Plane = np.frombuffer(memory, np.uint16) if deep else np.frombuffer(memory, np.uint8)
     lines = flat.reshape(-1, abs(size))[:: 1 if size > 0 else -1][: plane.height]
     views: list[Plane] = [lines[:, i : plane.width * woven : woven] for i in range(woven)]
     if shift:

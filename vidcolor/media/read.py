@@ -19,7 +19,8 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
+from typing import TypeAlias
 
 import av
 from av.container.input import InputContainer
@@ -34,6 +35,8 @@ from vidcolor.media.pixels import Converter, planes_of
 from vidcolor.media.probe import open_source
 
 log = logging.getLogger(__name__)
+
+_Packet: TypeAlias = "av.Packet[VideoStream]"
 
 SHORT_SECONDS = 60
 """Films shorter than this are sampled by reading, longer ones by seeking."""
@@ -130,16 +133,14 @@ class _Reader:
         """All frames, timed. Call it on a reader that has read nothing yet."""
         if self.info.times_from == "packets":
             return self._packet_timed(index_packets(self.info).times)
-        return self._decoder_timed(self._decode())
+        return self._decoder_timed(self._decode(self._packets()))
 
     def from_before(self, start: int, before: int) -> Iterator[_Moment]:
         """Frames from at least `before` frames ahead of `start` on, or from the beginning."""
-        # Some H.264 is told apart only by a note beside its first frame; a decoder that never
-        # saw it decodes every sample differently.
-        next(self._decode(), None)
+        self.warm_up()
         reach = 2 * (before + 2) * self.nominal
         while start - reach > self.info.start_pts:
-            frames = self._from_keyframe(start - reach, start)
+            frames = self.from_keyframe(start - reach, start)
             lead: deque[_Moment] = deque(maxlen=before + 1)
             for moment in frames:
                 lead.append(moment)
@@ -155,7 +156,15 @@ class _Reader:
             yield from fresh.from_beginning()
             self.damage_ahead = fresh.damage_ahead
 
-    def _from_keyframe(self, target: int, start: int) -> Iterator[_Moment]:
+    def warm_up(self) -> None:
+        """Decode the first frame, before any seek.
+
+        Some H.264 is told apart only by a note beside its first frame; a decoder that never saw
+        it decodes every sample differently.
+        """
+        next(self._decode(self._packets()), None)
+
+    def from_keyframe(self, target: int, start: int) -> Iterator[_Moment]:
         """Frames from the keyframe at or before `target`; none where the seek can't be trusted."""
         try:
             self._container.seek(target, stream=self._stream, backward=True)
@@ -163,42 +172,34 @@ class _Reader:
             return
         self.damage_ahead = False
         packets = self._packets()
-        key = next((packet for packet in packets if packet.is_keyframe), None)
+        key = next((packet for packet in packets if packet and packet.is_keyframe), None)
         if key is None or key.pts is None or key.pts > start:
             return
         first = key.pts
-        frames = self._decode(key, packets)
+        frames = self._decode(chain([key], packets))
         # An open group of pictures shows frames ahead of its keyframe that refer to what the
         # seek left out.
         kept = (pair for pair in frames if pair[0].pts is None or pair[0].pts >= first)
         pair = next(kept, None)
         if pair is None or pair[0].pts != first:
             return
-        yield from self._decoder_timed(_chain(pair, kept))
+        yield from self._decoder_timed(chain([pair], kept))
 
-    def _packets(self) -> Iterator[av.Packet[VideoStream]]:
+    def _packets(self) -> Iterator[_Packet | None]:
+        """Packets to the file's end, or to where it can't be read on; then None, to flush."""
         packets = self._container.demux(self._stream)
-        while True:
-            try:
-                yield next(packets)
-            except StopIteration:
-                return
-            except av.FFmpegError as error:
-                self._note(error)
-                # The demuxer can't go on; an empty packet still gets out what was decoded.
-                yield av.Packet()
-                return
+        try:
+            # Empty packets are AVI's "nothing new", or PyAV's own mark of the end.
+            yield from (packet for packet in packets if packet.size)
+        except av.FFmpegError as error:
+            self._note(error)
+        yield None
 
-    def _decode(
-        self,
-        first: av.Packet[VideoStream] | None = None,
-        packets: Iterator[av.Packet[VideoStream]] | None = None,
-    ) -> Iterator[tuple[VideoFrame, bool]]:
+    def _decode(self, packets: Iterator[_Packet | None]) -> Iterator[tuple[VideoFrame, bool]]:
         """Decoded frames, each with whether damage is on it or right before it."""
-        pending = packets if packets is not None else self._packets()
-        for packet in pending if first is None else _chain(first, pending):
+        for packet in packets:
             try:
-                frames = self._stream.decode(packet if packet.size else None)
+                frames = self._stream.decode(packet)
             except EOFError:
                 return
             except (av.FFmpegError, ValueError) as error:
@@ -231,7 +232,7 @@ class _Reader:
     def _packet_timed(self, times: tuple[int, ...]) -> Iterator[_Moment]:
         """The n-th frame has the n-th sorted packet time."""
         last = self.info.start_pts - self.nominal
-        for number, (frame, damaged) in enumerate(self._decode()):
+        for number, (frame, damaged) in enumerate(self._decode(self._packets())):
             last = times[number] if number < len(times) else last + self.nominal
             yield _Moment(last, frame, damaged)
 
@@ -252,11 +253,6 @@ def _stream_of(container: InputContainer, info: VideoInfo) -> VideoStream:
     if not isinstance(stream, VideoStream):
         raise SourceError(f"{info.path} has changed since it was looked at; start again.")
     return stream
-
-
-def _chain[T](first: T, rest: Iterator[T]) -> Iterator[T]:
-    yield first
-    yield from rest
 
 
 def _with_durations(frames: Iterator[_Moment], reader: _Reader) -> Iterator[_Moment]:
@@ -303,10 +299,10 @@ def _keyframe_samples(info: VideoInfo, count: int, duration: float) -> Iterator[
     span = duration / float(info.time_base)
     last = BEGINNING
     with _Reader.opened(info, 0) as reader:
-        next(reader._decode(), None)
+        reader.warm_up()
         for part in range(count):
             target = info.start_pts + round(span * (part + 0.5) / count)
-            moment = next(reader._from_keyframe(target, END), None)
+            moment = next(reader.from_keyframe(target, END), None)
             if moment is not None and moment.pts > last:
                 last = moment.pts
                 luma, chroma = planes_of(convert(moment.picture))

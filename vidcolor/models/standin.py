@@ -34,7 +34,7 @@ class StandinModel(ColorModel):
         self.input_size = (64, 64)
 
     def forward(self, lightness: Tensor, hints: Tensor | None = None) -> Tensor:
-        """Returns ab (N, 2, H/2, W/2) in about -60..60. Units as in `ColorModel.forward`."""
+        """Returns ab (N, 2, H/2, W/2) in about -40..70. Units as in `ColorModel.forward`."""
         half = F.avg_pool2d(lightness.float(), 2)
         around = F.avg_pool2d(half, 5, stride=1, padding=2, count_include_pad=False)
         t = around / 50 - 1

@@ -35,6 +35,8 @@ from vidcolor.training.losses import BinCoder, two_head_loss
 from vidcolor.training.photos import PhotoTars, center_crop, film_sample
 
 CHECKPOINT = "checkpoint.pt"
+SAVE_SECONDS = 120
+"""Time between checkpoints: what a power cut may cost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +112,7 @@ def train(
         log.step(step, named)
         if run.step % recipe.measure_every == 0 or run.step == recipe.steps:
             log.write({"step": run.step, **measure(run.average, validation, limit=200)})
-        if time.monotonic() - saved > 120 or run.step == recipe.steps:
+        if time.monotonic() - saved >= SAVE_SECONDS or run.step == recipe.steps:
             run.save(out)
             saved = time.monotonic()
     return run.average

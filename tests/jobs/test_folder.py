@@ -1,0 +1,279 @@
+"""The job folder: the marker is the truth, nothing foreign is touched, nobody else gets in."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from vidcolor.errors import JobError, OutputError
+from vidcolor.frames import Segment
+from vidcolor.jobs import durable
+from vidcolor.jobs.folder import Job, JobFolder, folder_path
+from vidcolor.jobs.identity import differences, source_fingerprint
+
+SEGMENTS = (Segment(0, 0, 100), Segment(1, 100, 200))
+SOURCE = {"size": 5, "mtime_ns": 1_000_000_000, "sha256_ends": "ab"}
+IDENTITY = {"source": SOURCE, "settings": {"threads": 0}, "encoder": {"crf": 17}}
+JOB = Job(IDENTITY, SEGMENTS, (3, 3))
+
+
+@pytest.fixture
+def output(tmp_path):
+    return tmp_path / "film.color.mp4"
+
+
+def finish(folder, segment, data=b"pictures", extradata="e1"):
+    folder.temporary(segment).write_bytes(data)
+    record = SimpleNamespace(
+        frames=3, pts=[0, 40, 80], durations=[40, 40, 40], extradata_sha256=extradata
+    )
+    return folder.commit(segment, record, damaged=0)
+
+
+def test_what_is_committed_is_found_again(output):
+    with JobFolder.hold(output) as folder:
+        folder.write_job(JOB)
+        done = finish(folder, SEGMENTS[0])
+    with JobFolder.hold(output) as folder:
+        assert folder.read_job() == JOB
+        assert folder.finished(SEGMENTS[0]) == done
+        assert done.path.read_bytes() == b"pictures"
+        assert folder.finished(SEGMENTS[1]) is None
+
+
+def test_a_segment_without_a_frame_is_finished_too(output):
+    with JobFolder.hold(output) as folder:
+        folder.write_job(JOB)
+        folder.commit(SEGMENTS[0], None, damaged=2)
+        done = folder.finished(SEGMENTS[0])
+    assert done is not None
+    assert (done.frames, done.damaged) == (0, 2)
+
+
+def change_byte(path):
+    data = bytearray(path.read_bytes())
+    data[3] ^= 1
+    path.write_bytes(data)
+
+
+def cut_marker(path):
+    marker = path.with_suffix(".json")
+    marker.write_text(marker.read_text()[:-20])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        change_byte,
+        cut_marker,
+        lambda path: path.unlink(),
+        lambda path: path.with_suffix(".json").unlink(),
+        lambda path: path.with_suffix(".json").write_text("[]"),
+        lambda path: path.with_suffix(".json").write_text("{}"),
+    ],
+)
+def test_a_damaged_segment_isnt_finished(output, damage):
+    with JobFolder.hold(output) as folder:
+        folder.write_job(JOB)
+        damage(finish(folder, SEGMENTS[0]).path)
+        assert folder.finished(SEGMENTS[0]) is None
+
+
+def test_another_codec_header_is_refused(output):
+    with JobFolder.hold(output) as folder:
+        folder.write_job(JOB)
+        finish(folder, SEGMENTS[0])
+        with pytest.raises(JobError, match="codec header"):
+            finish(folder, SEGMENTS[1], extradata="e2")
+    with JobFolder.hold(output) as folder:
+        folder.finished(SEGMENTS[0])
+        with pytest.raises(JobError, match="codec header"):
+            finish(folder, SEGMENTS[1], extradata="e2")
+
+
+def test_half_written_files_are_swept_and_finished_ones_stay(output):
+    with JobFolder.hold(output) as folder:
+        folder.write_job(JOB)
+        done = finish(folder, SEGMENTS[0])
+        left = folder.temporary(SEGMENTS[1]), folder.joined(output)
+        for path in left:
+            path.write_bytes(b"half")
+        folder.sweep()
+        assert not any(path.exists() for path in left)
+        assert folder.finished(SEGMENTS[0]) == done
+
+
+def test_markers_of_a_job_that_was_half_deleted_arent_believed(output):
+    with JobFolder.hold(output) as folder:
+        folder.write_job(JOB)
+        finish(folder, SEGMENTS[0])
+        # A kill in the middle of a deletion: job.json goes first.
+        (folder.path / "job.json").unlink()
+        folder.write_job(JOB)
+        assert folder.finished(SEGMENTS[0]) is None
+
+
+def test_a_folder_without_a_job_leaves_no_trace(output, tmp_path):
+    with JobFolder.hold(output):
+        assert folder_path(output).is_dir()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_removal_spares_what_isnt_ours(output):
+    with JobFolder.hold(output) as folder:
+        folder.write_job(JOB)
+        finish(folder, SEGMENTS[0])
+        note = folder.path / "my notes.txt"
+        note.write_text("keep")
+        folder.remove()
+        assert [path.name for path in folder.path.iterdir()] == ["my notes.txt"]
+
+
+def test_a_folder_of_something_else_is_refused(output):
+    folder_path(output).mkdir()
+    (folder_path(output) / "holiday.jpg").touch()
+    with pytest.raises(JobError, match="something else"), JobFolder.hold(output):
+        pass
+    assert [path.name for path in folder_path(output).iterdir()] == ["holiday.jpg"]
+
+
+def test_a_file_in_the_folders_place_is_refused(output):
+    folder_path(output).write_text("a file")
+    with pytest.raises(JobError, match="move it away"), JobFolder.hold(output):
+        pass
+    assert folder_path(output).read_text() == "a file"
+
+
+def test_a_folder_under_a_file_cant_be_made(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises((OutputError, JobError)), JobFolder.hold(tmp_path / "file" / "film.mp4"):
+        pass
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}', '{"format": 1, "plan": 3}'])
+def test_a_job_that_cant_be_read_offers_restart(output, text):
+    with JobFolder.hold(output) as folder:
+        folder.write_job(JOB)
+        (folder.path / "job.json").write_text(text)
+        with pytest.raises(JobError, match="--restart"):
+            folder.read_job()
+        folder.clear()
+        assert folder.read_job() is None
+
+
+def test_another_layout_is_refused(output):
+    with JobFolder.hold(output) as folder:
+        folder.write_job(JOB)
+        held = json.loads((folder.path / "job.json").read_text())
+        (folder.path / "job.json").write_text(json.dumps(held | {"format": 99}))
+        with pytest.raises(JobError, match="layout 99"):
+            folder.read_job()
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from vidcolor.jobs.folder import JobFolder
+with JobFolder.hold(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_process_is_told_so(output):
+    command = [sys.executable, "-c", HOLD, str(output)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(JobError, match=rf"another process \(pid {other.pid}\)"):
+            JobFolder.hold(output).__enter__()
+        other.communicate("")
+    with JobFolder.hold(output) as folder:
+        assert folder.path.is_dir()
+
+
+def test_a_killed_holder_leaves_the_lock_open(output):
+    command = [sys.executable, "-c", HOLD, str(output)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        other.kill()
+        other.wait()
+    with JobFolder.hold(output) as folder:
+        assert folder.path.is_dir()
+
+
+def test_json_is_whole_or_not_there(tmp_path, monkeypatch):
+    path = tmp_path / "a.json"
+    durable.write_json(path, {"n": 1})
+
+    def full(descriptor):
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="disk is full"), durable.writing(path):
+        durable.write_json(path, {"n": 2})
+    assert json.loads(path.read_text()) == {"n": 1}
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(28, "disk is full"), (13, "may not be written"), (30, "may not be"), (5, "written")],
+)
+def test_an_oserror_becomes_a_sentence(tmp_path, number, said):
+    with pytest.raises(OutputError, match=said) as raised, durable.writing(tmp_path / "x"):
+        raise OSError(number, os.strerror(number))
+    assert str(tmp_path) in str(raised.value)
+
+
+def test_differences_name_what_changed():
+    new = {
+        "source": SOURCE,
+        "settings": {"threads": 2},
+        "encoder": {"crf": 20, "picture": {"width": 64}},
+    }
+    assert differences(IDENTITY, new) == [
+        "threads 0 -> 2",
+        "crf 17 -> 20",
+        "picture none -> {'width': 64}",
+    ]
+    assert differences(IDENTITY, IDENTITY) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"size": 7}, "7 bytes where it had 5"),
+        ({"sha256_ends": "cd"}, "other bytes"),
+        ({"mtime_ns": 2_000_000_000}, "1970-01-01 00:00:01 UTC -> 1970-01-01 00:00:02 UTC"),
+    ],
+)
+def test_another_source_is_named(change, said):
+    (difference,) = differences(IDENTITY, IDENTITY | {"source": SOURCE | change})
+    assert said in difference
+
+
+def test_the_fingerprint_sees_both_ends(tmp_path):
+    path = tmp_path / "film.mkv"
+    data = bytearray(3 << 20)
+    path.write_bytes(data)
+    os.utime(path, (1, 1))
+    first = source_fingerprint(path)
+    for at in (0, len(data) - 1):
+        changed = bytearray(data)
+        changed[at] = 1
+        path.write_bytes(changed)
+        os.utime(path, (1, 1))
+        assert source_fingerprint(path) != first
+    path.write_bytes(data)
+    os.utime(path, (1, 1))
+    assert source_fingerprint(path) == first

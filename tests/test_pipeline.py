@@ -1,0 +1,227 @@
+"""The stream's promises: pure, luma in = luma out, bounded, neutral where it must be."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import threading
+from dataclasses import replace
+from fractions import Fraction
+from itertools import islice, pairwise
+
+import numpy as np
+import pytest
+
+from tests.clips import luma, make_clip
+from vidcolor.errors import ColorSourceError
+from vidcolor.facts import Box
+from vidcolor.frames import BEGINNING, END, Frame, PictureFormat
+from vidcolor.inference import Engine, open_engine
+from vidcolor.media.probe import probe
+from vidcolor.pipeline import (
+    REACH_FRAMES,
+    Colorizer,
+    film_facts,
+    fit,
+    refuse_color,
+    windows,
+)
+from vidcolor.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return open_engine(Settings(model="standin", device="cpu", threads=1))
+
+
+def colorizer_for(path, engine, *, box=None, **changes):
+    info = probe(path)
+    facts = film_facts(info)
+    if box:
+        facts = replace(facts, box=box)
+    full = info.subsampling in ("444", "rgb")
+    shape = PictureFormat(
+        pixel_format="yuv444p" if full else "yuv420p",
+        bit_depth=info.bit_depth,
+        width=info.width,
+        height=info.height,
+        chroma_width=info.width if full else info.width // 2,
+        chroma_height=info.height if full else info.height // 2,
+    )
+    return Colorizer(info, facts, Settings(model="standin", **changes), engine, shape)
+
+
+def fingerprints(colorizer, start=BEGINNING, end=END):
+    return {
+        picture.pts: hashlib.sha256(
+            b"".join(p.tobytes() for p in (picture.y, picture.u, picture.v))
+        ).hexdigest()[:16]
+        for picture in colorizer.pictures(start, end)
+    }
+
+
+SOURCES = {
+    "h264": {"suffix": "mp4", "frames": 96, "cuts": (31, 64), "gop": 12},
+    "one keyframe": {"suffix": "mkv", "frames": 72, "cuts": (40,), "gop": 250},
+    "variable rate": {
+        "suffix": "mkv",
+        "pts": [int(i * 41.7) + (i % 5) * 7 + 300 * (i > 30) for i in range(72)],
+        "cuts": (20,),
+    },
+    "10 bit": {"suffix": "mkv", "frames": 60, "pixel_format": "yuv420p10le", "cuts": (25,)},
+    "linear": {"suffix": "avi", "frames": 60, "codec": "mpeg4", "cuts": (22,)},
+}
+WAYS = {
+    "plain": {},
+    "every frame": {"anchor_every": 1},
+    "sparse": {"anchor_every": 8},
+    "off": {"smoothing": False, "anchor_every": 3},
+}
+
+
+# The ways of colouring don't touch reading: two sources show them.
+CASES = [(source, "plain") for source in SOURCES] + [
+    (source, way) for source in ("h264", "variable rate") for way in WAYS if way != "plain"
+]
+
+
+@pytest.mark.parametrize(("source", "way"), CASES)
+def test_a_picture_depends_on_nothing_but_its_frame(tmp_path, engine, source, way):
+    """Any range, begun cold anywhere, gives the pixels of the whole run."""
+    options = dict(SOURCES[source])
+    path = make_clip(tmp_path / f"film.{options.pop('suffix')}", width=96, height=64, **options)
+    colorizer = colorizer_for(path, engine, **WAYS[way])
+    whole = fingerprints(colorizer)
+    times = sorted(whole)
+    assert len(times) == options.get("frames", 72)
+    assert len(set(whole.values())) == len(whole)
+    for first, last in [(0, 7), (1, 2), (17, 40), (30, 33), (31, 55), (len(times) - 3, None)]:
+        start, end = times[first], times[last] if last is not None else END
+        part = fingerprints(colorizer, start, end)
+        assert part == {t: whole[t] for t in times if start <= t < end}, (first, last)
+
+
+def test_segments_of_any_length_add_up(tmp_path, engine):
+    path = make_clip(tmp_path / "film.mp4", frames=80, width=96, height=64, cuts=(33,))
+    colorizer = colorizer_for(path, engine)
+    whole = fingerprints(colorizer)
+    times = [*sorted(whole), END]
+    for length in (5, 16, 37):
+        pieces = {}
+        borders = [*times[:-1:length], END]
+        for start, end in pairwise(borders):
+            pieces |= fingerprints(colorizer, start, end)
+        assert pieces == whole, length
+
+
+def test_batch_does_not_change_a_picture(tmp_path):
+    """One padded shape: a frame's place in the batch must not show."""
+    path = make_clip(tmp_path / "film.mp4", frames=40, width=96, height=64, cuts=(13,))
+    engine = open_engine(Settings(model="standin", device="cpu", threads=1, batch=4))
+    colorizer = colorizer_for(path, engine, anchor_every=1)
+    whole = fingerprints(colorizer)
+    times = sorted(whole)
+    assert fingerprints(colorizer, times[5], times[30]) == {t: whole[t] for t in times[5:30]}
+
+
+@pytest.mark.parametrize(
+    ("pixel_format", "bit_depth"),
+    [("gray", 8), ("yuv420p", 8), ("yuv444p", 8), ("gray10le", 10), ("yuv420p10le", 10)],
+)
+def test_luma_in_is_luma_out(tmp_path, engine, pixel_format, bit_depth):
+    path = make_clip(
+        tmp_path / "film.mkv", frames=12, pixel_format=pixel_format, codec="ffv1", cuts=(5,)
+    )
+    for index, picture in enumerate(colorizer_for(path, engine).pictures(BEGINNING, END)):
+        expected = luma(index, bit_depth=bit_depth, cuts=(5,))
+        if pixel_format.startswith("yuv"):
+            np.testing.assert_array_equal(picture.y, expected)
+        assert picture.u.dtype == picture.y.dtype
+        assert np.abs(picture.u.astype(int) - (128 << (bit_depth - 8))).max() > 3
+
+
+def test_at_most_sixteen_full_frames_wait(tmp_path, engine, monkeypatch):
+    """Promise 5: counts the decoded frames alive while pictures come out."""
+    path = make_clip(tmp_path / "film.mp4", frames=90, width=96, height=64)
+    colorizer = colorizer_for(path, engine)
+    monkeypatch.setattr("vidcolor.pipeline.DECODED_AHEAD", 1)
+    most = 0
+    for _ in colorizer.pictures(BEGINNING, END):
+        most = max(most, sum(type(thing) is Frame for thing in gc.get_objects()))
+    assert 8 < most <= 16 + 4, most  # the queue's, the decoder's and the caller's own on top
+
+
+def test_reach_is_one_number_of_at_most_sixteen():
+    assert REACH_FRAMES <= 16
+
+
+def test_closing_early_ends_the_decoder(tmp_path, engine):
+    path = make_clip(tmp_path / "film.mp4", frames=90, width=96, height=64)
+    stream = colorizer_for(path, engine).pictures(BEGINNING, END)
+    assert len(list(islice(stream, 3))) == 3
+    stream.close()
+    assert not [t for t in threading.enumerate() if t.name == "decode"]
+
+
+def test_bars_are_exactly_neutral(tmp_path, engine):
+    path = make_clip(tmp_path / "film.mkv", frames=6, width=96, height=64)
+    box = Box(top=10, bottom=54, left=0, right=96)
+    for picture in colorizer_for(path, engine, box=box).pictures(BEGINNING, END):
+        for plane in (picture.u, picture.v):
+            assert np.all(plane[:5] == 128)
+            assert np.all(plane[27:] == 128)
+            assert np.any(plane[6:26] != 128)
+
+
+def test_rotation_is_undone_for_the_network_only(tmp_path, engine):
+    """A film shot on its side gets the colours of the upright one, turned."""
+    upright = make_clip(tmp_path / "upright.mkv", frames=4, width=96, height=64, codec="ffv1")
+    colorizer = colorizer_for(upright, engine, smoothing=False, anchor_every=1)
+    frame = next(iter(colorizer.pictures(BEGINNING, END)))
+    turned = colorizer_for(upright, engine, smoothing=False, anchor_every=1)
+    turned.info = replace(turned.info, rotation=90)
+    lightness = colorizer._network_lightness(Frame(0, 1, frame.y, None))
+    side = Frame(0, 1, np.ascontiguousarray(np.rot90(frame.y)), None)
+    turned.info = replace(turned.info, width=64, height=96)
+    turned.facts = replace(turned.facts, box=Box(top=0, bottom=96, left=0, right=64))
+    np.testing.assert_allclose(turned._network_lightness(side), lightness, atol=1.5)
+    turned.gather_size = colorizer.gather_size[::-1]
+    ab = engine.colorize(lightness[None])[0]
+    np.testing.assert_allclose(turned._place(ab), np.rot90(colorizer._place(ab)), atol=1e-3)
+
+
+def test_lightness_mode_rewrites_luma(tmp_path, engine):
+    path = make_clip(tmp_path / "film.mkv", frames=3, codec="ffv1")
+    kept = list(colorizer_for(path, engine).pictures(BEGINNING, END))
+    rewritten = list(colorizer_for(path, engine, preserve="lightness").pictures(BEGINNING, END))
+    assert any(np.any(a.y != b.y) for a, b in zip(kept, rewritten, strict=True))
+    assert rewritten[0].u.shape == kept[0].u.shape
+
+
+def test_zero_saturation_is_gray(tmp_path, engine):
+    path = make_clip(tmp_path / "film.mkv", frames=3)
+    for picture in colorizer_for(path, engine, saturation=0.0).pictures(BEGINNING, END):
+        assert np.all(picture.u == 128)
+        assert np.all(picture.v == 128)
+
+
+def test_colour_films_are_refused_unless_asked_for(tmp_path):
+    path = make_clip(tmp_path / "film.mkv", frames=6, color=True)
+    info = probe(path)
+    facts = film_facts(info)
+    with pytest.raises(ColorSourceError, match=r"already has colour.*--recolor"):
+        refuse_color(info, facts, Settings())
+    refuse_color(info, facts, Settings(recolor=True))
+
+
+def test_windows_at_the_ends():
+    seen = [("".join(a), b, "".join(c)) for a, b, c in windows(iter("abcd"), 1, 2)]
+    assert seen == [("", "a", "bc"), ("a", "b", "cd"), ("b", "c", "d"), ("c", "d", "")]
+    assert list(windows(iter(""), 1, 2)) == []
+
+
+def test_fit_never_enlarges():
+    assert fit(1920, 1080, 256) == (256, 144)
+    assert fit(50, 40, 256) == (50, 40)
+    assert fit(4096, 16, 256) == (256, 16)
+    assert Fraction(*fit(720, 576, 256)) == Fraction(256, 205)
