@@ -19,7 +19,8 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 DISTRIBUTIONS = {"cv2": "opencv-python", "ffmpeg": "ffmpeg-python", "skimage": "scikit-image"}
 """Imports whose distribution has another name, beyond - for _."""
 
-TEST_TOOLS = {"pytest", "vidcolor", "tests", "examples", "benchmarks"}
+OWN = {"vidcolor", "tests", "examples", *(p.stem for p in (CHECKOUT / "benchmarks").glob("*.py"))}
+"""Imports that are the checkout's own."""
 
 
 @pytest.fixture(scope="session")
@@ -121,7 +122,8 @@ def test_the_wheel_carries_licence_and_command(wheel):
 
 
 @pytest.mark.parametrize(
-    ("folder", "extras"), [("vidcolor", ()), ("examples", ("demo",)), ("tests", ("demo", "dev"))]
+    ("folder", "extras"),
+    [("vidcolor", ()), ("examples", ("demo",)), ("tests", ("demo", "dev")), ("benchmarks", ())],
 )
 def test_whatever_is_imported_is_declared(folder, extras):
     """An import that only works on the developer's machine is how an install breaks."""
@@ -133,7 +135,7 @@ def test_whatever_is_imported_is_declared(folder, extras):
     for path in sorted((CHECKOUT / folder).rglob("*.py")):
         missing = {
             name
-            for name in imports_of(path) - set(sys.stdlib_module_names) - TEST_TOOLS
+            for name in imports_of(path) - set(sys.stdlib_module_names) - OWN
             if DISTRIBUTIONS.get(name, name.replace("_", "-")) not in names
         }
         assert not missing, f"{path.relative_to(CHECKOUT)} imports {sorted(missing)}"

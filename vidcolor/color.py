@@ -61,6 +61,9 @@ GUIDE_RADIUS = 4
 GUIDE_EPSILON = 1e-3
 """Luma variance below which a window counts as flat (luma in 0..1)."""
 
+BAND_ROWS = 32
+"""Rows rendered at a time: their temporaries stay in the processor's cache."""
+
 PQ, HLG = 16, 18
 REFERENCE_WHITE_PQ = 203 / 10000
 """BT.2408: diffuse white of HDR programmes, as a share of PQ's 10,000 cd/m2."""
@@ -244,12 +247,19 @@ def render_chroma(
     Returns U and V codes. Shadows and highlights fade to neutral; what the gamut can't hold at
     its luma loses saturation, never hue.
     """
-    y = space.normalize(shrink(luma, size))
+    y = shrink(luma, size)
     slope, offset = guided_coefficients(guide_space.normalize(guide), chroma)
-    chroma = enlarge(slope, size) * y[..., None] + enlarge(offset, size)
-    cb, cr = chroma[..., 0], chroma[..., 1]
-    scale = gamut_scale(y, cb, cr, space) * tone_fade(y)
-    return space.quantize(cb * scale), space.quantize(cr * scale)
+    slopes = [enlarge(np.ascontiguousarray(slope[..., c]), size) for c in (0, 1)]
+    offsets = [enlarge(np.ascontiguousarray(offset[..., c]), size) for c in (0, 1)]
+    u, v = np.empty_like(y), np.empty_like(y)
+    for top in range(0, len(y), BAND_ROWS):
+        band = slice(top, top + BAND_ROWS)
+        luma_band = space.normalize(y[band])
+        cb, cr = (s[band] * luma_band + o[band] for s, o in zip(slopes, offsets, strict=True))
+        scale = gamut_scale(luma_band, cb, cr, space) * tone_fade(luma_band)
+        u[band] = space.quantize(cb * scale)
+        v[band] = space.quantize(cr * scale)
+    return u, v
 
 
 def guided_coefficients(guide: Floats, chroma: Floats) -> tuple[Floats, Floats]:
@@ -277,21 +287,20 @@ def gamut_scale(y: Floats, cb: Floats, cr: Floats, space: ColorSpace) -> Floats:
     """The largest factor, at most 1, that keeps R'G'B' of (y, cb, cr) within 0..1."""
     red = cr * np.float32(2 * (1 - space.kr))
     blue = cb * np.float32(2 * (1 - space.kb))
-    green = (red * np.float32(space.kr) + blue * np.float32(space.kb)) * np.float32(
-        -1 / (1 - space.kr - space.kb)
-    )
-    above = cv2.max(cv2.max(red, green), blue)
-    below = cv2.min(cv2.min(red, green), blue)
+    green = red * np.float32(-space.kr / (1 - space.kr - space.kb))
+    green -= blue * np.float32(space.kb / (1 - space.kr - space.kb))
+    # At least the room itself, so that the quotients below are at most 1.
+    above = np.maximum(np.maximum(np.maximum(red, green), blue), 1 - y)
+    below = np.maximum(-np.minimum(np.minimum(red, green), blue), y)
     tiny = np.float32(1e-6)
-    room = np.minimum((1 - y) / np.maximum(above, tiny), y / np.maximum(-below, tiny))
-    return np.minimum(room, np.float32(1))
+    scale = np.minimum((1 - y + tiny) / (above + tiny), (y + tiny) / (below + tiny))
+    return np.asarray(scale, np.float32)
 
 
 def tone_fade(y: Floats) -> Floats:
     """Factor 0..1 that takes colour out of deep shadows and burnt highlights."""
-    low, high = SHADOW_FADE
-    rise = np.clip((y - np.float32(low)) * np.float32(1 / (high - low)), 0, 1)
-    rise = rise * rise * (3 - 2 * rise)
-    low, high = HIGHLIGHT_FADE
-    fall = np.clip((np.float32(high) - y) * np.float32(1 / (high - low)), 0, 1)
-    return np.asarray(rise * fall, np.float32)
+    low, high = (np.float32(edge) for edge in SHADOW_FADE)
+    rise = np.clip((y - low) / (high - low), 0, 1)
+    rise *= rise * (3 - 2 * rise)
+    low, high = (np.float32(edge) for edge in HIGHLIGHT_FADE)
+    return np.asarray(rise * np.clip((high - y) / (high - low), 0, 1), np.float32)

@@ -19,6 +19,16 @@ from vidcolor.errors import SettingsError
 Preserve = Literal["luma", "lightness"]
 PRESETS = ("fast", "balanced", "best")
 
+KINDS: dict[str, tuple[type, ...]] = {
+    "bool": (bool,),
+    "int": (int,),
+    "float": (int, float),
+    "str": (str,),
+    "int | None": (int, type(None)),
+    "str | None": (str, type(None)),
+}
+"""What the fields' annotations accept, checked because TOML and callers give anything."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -71,9 +81,17 @@ class Settings:
     """The encoder's own preset; None takes the codec's default here (medium for libx264)."""
 
     encoder_options: tuple[tuple[str, str], ...] = ()
-    """Further options for the encoder, as (key, value)."""
+    """Further options for the encoder, as (key, value); a table in TOML."""
 
     def __post_init__(self) -> None:
+        for f in fields(self):
+            kind = KINDS.get(str(f.type))
+            value = getattr(self, f.name)
+            # bool is an int to Python, not to a person.
+            if kind and (
+                not isinstance(value, kind) or (isinstance(value, bool) and f.type != "bool")
+            ):
+                raise SettingsError(f"{f.name} is {value!r}; expected {f.type}.")
         limits = {
             "threads": (0, 1024),
             "batch": (0, 1024),
@@ -111,10 +129,10 @@ class Settings:
                 near = difflib.get_close_matches(key, known, n=1)
                 hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}."
                 raise SettingsError(f"{origin} has the unknown setting {key!r}; {hint}")
-        try:
-            return replace(self, **table)
-        except TypeError as error:
-            raise SettingsError(f"{origin} has a value of the wrong kind: {error}.") from error
+        if isinstance(options := table.get("encoder_options"), dict):
+            pairs = tuple((key, str(value)) for key, value in options.items())
+            table = {**table, "encoder_options": pairs}
+        return replace(self, **table)
 
     def fingerprint(self) -> dict[str, Any]:
         """Every setting that can change a pixel or a byte, as plain JSON values."""

@@ -297,8 +297,7 @@ def run_films(
             screen.finished(outcome)
             codes.append(DAMAGED_SOURCE if outcome.damaged else 0)
         except VidcolorError as error:
-            source = "" if isinstance(film, VidcolorError) else str(film.source)
-            screen.failed(source, str(error), error.exit_code)
+            screen.failed(source_of(film), str(error), error.exit_code)
             codes.append(error.exit_code)
             # No other film can do better with a network or device that isn't there.
             if isinstance(error, WeightsError | DeviceError):
@@ -309,8 +308,13 @@ def run_films(
         except Exception as error:
             from vidcolor.cli import bug_sentence
 
-            screen.failed(str(film), bug_sentence(error), 1)
+            screen.failed(source_of(film), bug_sentence(error), 1)
             codes.append(1)
             if debug:
                 traceback.print_exc(file=sys.stderr)
     return next((code for code in (1, 2, DAMAGED_SOURCE) if code in codes), 0)
+
+
+def source_of(film: Film | VidcolorError) -> str | None:
+    """What an event names a film by; None where an input named none."""
+    return None if isinstance(film, VidcolorError) else str(film.source)

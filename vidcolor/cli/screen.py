@@ -53,7 +53,7 @@ class Screen(ABC):
     @abstractmethod
     def finished(self, outcome: Outcome) -> None: ...
 
-    def failed(self, source: str, sentence: str, exit_code: int) -> None:
+    def failed(self, source: str | None, sentence: str, exit_code: int) -> None:
         """Say an error of one film on stderr."""
         self.rest()
         print(f"error: {sentence}", file=sys.stderr)
@@ -96,7 +96,7 @@ class JsonLines(Screen):
         if outcome.damaged:
             self.warn(damage_sentence(outcome))
 
-    def failed(self, source: str, sentence: str, exit_code: int) -> None:
+    def failed(self, source: str | None, sentence: str, exit_code: int) -> None:
         self._print("failed", {"source": source, "error": sentence, "exit_code": exit_code})
         super().failed(source, sentence, exit_code)
 

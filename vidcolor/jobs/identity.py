@@ -10,6 +10,7 @@ person in the words of the command line.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -54,7 +55,7 @@ def identity(
     """Everything the segments depend on, as plain JSON values. Raises SourceError."""
     chosen = settings.fingerprint().items()
     start, end = cut
-    return {
+    now = {
         "source": source_fingerprint(source),
         "range": {"start": str(start or "beginning"), "end": str(end or "end")},
         "settings": {key: value for key, value in chosen if key not in _DECIDED_ELSEWHERE},
@@ -62,6 +63,9 @@ def identity(
         "encoder": {**asdict(choice), "picture": asdict(picture_format)},
         "versions": versions(),
     }
+    # As it will be read back: tuples have become lists.
+    plain: Identity = json.loads(json.dumps(now))
+    return plain
 
 
 def source_fingerprint(path: Path) -> dict[str, Any]:

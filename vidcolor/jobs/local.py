@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
@@ -199,10 +199,14 @@ def _plan_or_resume(
     start, end = cut_range(order.start, order.end, index.times, film.info)
     seconds = order.settings.segment_seconds
     segments = plan_segments(index.times, index.keyframes, film.info, seconds, start, end)
-    borders = [bisect_left(index.times, border) for part in segments for border in part[1:]]
-    job = Job(now, segments, tuple(b - a for a, b in zip(borders[::2], borders[1::2], strict=True)))
+    frames = (_frames_in(part, index.times) for part in segments)
+    job = Job(now, segments, tuple(frames))
     folder.write_job(job)
     return job
+
+
+def _frames_in(segment: Segment, times: Sequence[int]) -> int:
+    return bisect_left(times, segment.end) - bisect_left(times, segment.start)
 
 
 def _check_finished(job: Job, folder: JobFolder, report: Report) -> dict[int, Finished]:
@@ -247,7 +251,9 @@ def _colorize(
     counted = written = 0
 
     def open_writer(segment: Segment) -> SegmentWriter:
-        return SegmentWriter(folder.temporary(segment), film.info, film.format, film.choice)
+        path = folder.temporary(segment)
+        with writing(path):
+            return SegmentWriter(path, film.info, film.format, film.choice)
 
     def commit(segment: Segment, record: SegmentRecord | None) -> None:
         done[segment.index] = folder.commit(segment, record, damaged[segment.index])
