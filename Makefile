@@ -70,7 +70,8 @@ set -e; \
 if ! test -x $(BIN)/python; then $(make_venv); fi; \
 echo "Installing vidcolor and what it needs into $(VENV); the first time takes minutes."; \
 $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -e '.[$(1)]'; \
-$(BIN)/python -c 'import cv2' || { \
+problem=$$($(BIN)/python -c 'import cv2' 2>&1) || { \
+	echo "$$problem" | tail -n 1; \
 	echo "OpenCV can't be loaded: it needs the system's libGL, libxcb and glib. On Debian and Ubuntu:"; \
 	echo "    sudo apt-get install libgl1 libxcb1 libglib2.0-0"; \
 	echo "then call make again."; exit 1; } >&2

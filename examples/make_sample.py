@@ -310,7 +310,7 @@ def pluck(note: int, seconds: float) -> NDArray[np.float32]:
 
 def add_picture(container: OutputContainer) -> VideoStream:
     """A stream of x264, tagged for what it holds; one thread, so that its bytes never vary."""
-    options = {"crf": "20", "preset": "medium", "threads": "1"}
+    options = {"crf": "20", "preset": "veryfast", "threads": "1"}
     video = container.add_stream("libx264", rate=FRAMES_PER_SECOND, options=options)
     video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
     video.codec_context.gop_size = 2 * FRAMES_PER_SECOND

@@ -209,7 +209,14 @@ def _soft_noise(random: np.random.Generator, height: int, width: int) -> NDArray
 
 def _encoder_options(codec: str, gop: int, options: dict[str, str] | None) -> dict[str, str] | None:
     defaults = {
-        "libx264": {"preset": "veryfast", "crf": "20", "bf": "3", "sc_threshold": "0"},
+        # Without the macroblock tree, whose AVX-512 code isn't the same every time.
+        "libx264": {
+            "preset": "veryfast",
+            "crf": "20",
+            "bf": "3",
+            "sc_threshold": "0",
+            "x264-params": "no-mbtree=1",
+        },
         "libx265": {"preset": "ultrafast", "x265-params": f"log-level=none:keyint={gop}"},
         "libvpx-vp9": {"cpu-used": "8", "crf": "32"},
     }

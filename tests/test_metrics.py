@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio
 
-from vidcolor.metrics import colorfulness, psnr
+from vidcolor.metrics import FlowPair, colorfulness, psnr, warp_error_ab
 
 
 def test_psnr_is_scikit_images():
@@ -27,3 +27,23 @@ def test_colorfulness_transcribed():
     expected = np.sqrt(np.var(rg) + np.var(yb)) + 0.3 * np.sqrt(rg.mean() ** 2 + yb.mean() ** 2)
     assert colorfulness(image) == pytest.approx(expected)
     assert colorfulness(np.full((8, 8, 3), 0.4, np.float32)) == 0
+
+
+def moving_texture(shift):
+    import cv2
+
+    noise = np.random.default_rng(2).random((80, 140)).astype(np.float32)
+    wide = (cv2.GaussianBlur(noise, (0, 0), 2) * 1400 - 600).clip(0, 255).astype(np.uint8)
+    return np.ascontiguousarray(wide[:, shift : shift + 120])
+
+
+def test_colour_that_moves_along_has_no_warp_error():
+    one, other = moving_texture(0), moving_texture(3)
+    flow = FlowPair.measure(one, other)
+    assert flow.visible.mean() > 0.7
+    along = [np.dstack([g, g]).astype(np.float32) / 8 for g in (one, other)]
+    assert warp_error_ab(*along, flow) < 0.7
+    flat = np.zeros((80, 120, 2), np.float32)
+    assert warp_error_ab(flat, flat + np.array([3, 4], np.float32), flow) == pytest.approx(5)
+    stays = [along[0], along[0]]
+    assert warp_error_ab(*stays, flow) > 3 * warp_error_ab(*along, flow)

@@ -13,7 +13,7 @@ from vidcolor.settings import PRESETS, Settings, configs_folder
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_load(name):
-    assert Settings.load(preset=name).anchor_every in (1, 2, 4)
+    assert Settings.load(preset=name).anchor_every in (1, 4, 8)
 
 
 def test_balanced_is_the_default():

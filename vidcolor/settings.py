@@ -56,7 +56,7 @@ class Settings:
     recolor: bool = False
     """Colorize a film that already has colour."""
 
-    anchor_every: int = 2
+    anchor_every: int = 4
     """The network looks at one frame in this many (1 to 8); flow carries colour to the others."""
 
     smoothing: bool = True

@@ -55,8 +55,7 @@ def run_arguments(arguments: Sequence[str]) -> int:
     except VidcolorError as error:
         return say_error(str(error), error.exit_code)
     except TyperUsageError as error:
-        text = str(getattr(error, "format_message", error.__str__)())
-        return say_error(f"{text} (`vidcolor --help` shows what there is.)", 2)
+        return say_usage(str(getattr(error, "format_message", error.__str__)()))
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except BrokenPipeError:
@@ -70,6 +69,14 @@ def run_arguments(arguments: Sequence[str]) -> int:
     if code == INTERRUPTED:
         say_error("interrupted; give the same command again to go on where it was.", code)
     return int(code)
+
+
+def say_usage(text: str) -> int:
+    """Print a usage error of typer's; a command without arguments gives its help instead."""
+    if text and "\n" not in text:
+        return say_error(f"{text} (`vidcolor --help` shows what there is.)", 2)
+    print(text, end="", file=sys.stderr)
+    return 2
 
 
 def say_error(sentence: str, code: int) -> int:

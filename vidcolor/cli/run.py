@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 DAMAGED_SOURCE = 3
 
-_DEFAULTS = {field.name: field.default for field in fields(Settings)}
+_DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(Settings)}
 
 
 def _option(setting: str, text: str, *names: str, panel: str, metavar: str | None = None) -> Any:

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
+from pathlib import Path
 from typing import TypeAlias
 
 import av
@@ -37,6 +38,9 @@ from vidcolor.media.probe import open_source
 log = logging.getLogger(__name__)
 
 _Packet: TypeAlias = "av.Packet[VideoStream]"
+
+_known_damaged: set[Path] = set()
+"""Sources whose damage has been told; a run opens its source many times."""
 
 SHORT_SECONDS = 60
 """Films shorter than this are sampled by reading, longer ones by seeking."""
@@ -117,7 +121,6 @@ class _Reader:
     def __init__(self, info: VideoInfo, container: InputContainer, threads: int) -> None:
         self.info = info
         self.nominal = nominal_ticks(info)
-        self.errors = 0
         self.damage_ahead = False
         self._threads = threads
         self._container = container
@@ -211,11 +214,11 @@ class _Reader:
                 yield frame, damaged
 
     def _note(self, error: Exception) -> None:
-        if not self.errors:
+        if self.info.path not in _known_damaged:
+            _known_damaged.add(self.info.path)
             log.warning(
                 "%s is damaged; what can't be decoded is skipped (%s)", self.info.path, error
             )
-        self.errors += 1
         self.damage_ahead = True
 
     def _decoder_timed(self, frames: Iterator[tuple[VideoFrame, bool]]) -> Iterator[_Moment]:

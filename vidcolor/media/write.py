@@ -18,6 +18,7 @@ import errno
 import hashlib
 import os
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -25,13 +26,14 @@ from types import TracebackType
 from typing import Self
 
 import av
+import cv2
 import numpy as np
 from av.codec import Codec
 from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from av.video.stream import VideoStream
 
-from vidcolor.errors import EncoderError, OutputError, VidcolorError
+from vidcolor.errors import EncoderError, OutputError
 from vidcolor.frames import Picture, PictureFormat, Plane, VideoInfo
 from vidcolor.media.pixels import planar_name
 from vidcolor.settings import Settings
@@ -42,8 +44,8 @@ _TICK = Fraction(1, 25)
 BITEXACT = 0x400
 """AVFMT_FLAG_BITEXACT: no random identifiers, so that equal pictures give equal files."""
 
-_CLOSED_GOP = 1 << 31
-"""AV_CODEC_FLAG_CLOSED_GOP."""
+_CLOSED_GOP = -(1 << 31)
+"""AV_CODEC_FLAG_CLOSED_GOP, bit 31, as the C int that PyAV expects."""
 
 
 @dataclass(frozen=True)
@@ -160,11 +162,14 @@ def try_encoder(info: VideoInfo, format: PictureFormat, choice: EncoderChoice) -
     """
     level = av.logging.get_level()
     with tempfile.TemporaryDirectory(prefix="vidcolor-") as folder:
+        path = Path(folder) / "try.mkv"
         av.logging.set_level(av.logging.WARNING)
         try:
-            with av.logging.Capture(local=False) as logged:
-                with SegmentWriter(Path(folder) / "try.mkv", info, format, choice) as writer:
-                    writer.write(_gray_picture(info, format))
+            with (
+                av.logging.Capture(local=False) as logged,
+                SegmentWriter(path, info, format, choice) as writer,
+            ):
+                writer.write(_gray_picture(info, format))
         finally:
             av.logging.set_level(level)
     for _, source, words in logged:
@@ -199,10 +204,7 @@ class SegmentWriter:
         try:
             self._stream = self._open_stream(info, choice)
             self._rate = self._stream.codec_context.framerate
-            self._out.start_encoding()
-        except (av.FFmpegError, OSError, ValueError) as error:
-            self._abandon()
-            raise self._explained(error) from error
+            self._begin()
         except BaseException:
             self._abandon()
             raise
@@ -229,7 +231,7 @@ class SegmentWriter:
             try:
                 self._out.close()
             except (av.FFmpegError, OSError) as error:
-                raise self._explained(error) from error
+                raise write_error(self._path, error) from error
         return SegmentRecord(
             frames=len(self._pts),
             pts=tuple(self._pts),
@@ -253,14 +255,18 @@ class SegmentWriter:
 
     def _open_stream(self, info: VideoInfo, choice: EncoderChoice) -> VideoStream:
         rate = info.rate.limit_denominator(10_000)
-        stream = self._out.add_stream(choice.codec, rate=rate, options=_options(choice))
+        try:
+            stream = self._out.add_stream(choice.codec, rate=rate, options=_options(choice))
+        except ValueError as error:
+            raise self._refused(error) from error
         assert isinstance(stream, VideoStream)
         context = stream.codec_context
         context.width, context.height = self._format.width, self._format.height
         context.pix_fmt = self._format.pixel_format
         context.framerate, context.time_base = rate, 1 / rate
         context.thread_count = choice.threads
-        context.flags |= _signed(_CLOSED_GOP)
+        if choice.codec.startswith("lib"):
+            context.flags |= _CLOSED_GOP
         context.sample_aspect_ratio = info.sample_aspect
         context.colorspace = info.tags.matrix
         context.color_primaries = info.tags.primaries
@@ -269,42 +275,58 @@ class SegmentWriter:
         if choice.codec == "libsvtav1":
             # SVT-AV1 writes its banner to the terminal itself; 1 leaves its errors.
             os.environ.setdefault("SVT_LOG", "1")
-        context.open()
+        try:
+            context.open()
+        except (av.FFmpegError, ValueError) as error:
+            raise self._refused(error) from error
         return stream
+
+    def _begin(self) -> None:
+        try:
+            self._out.start_encoding()
+        except (av.FFmpegError, OSError) as error:
+            raise write_error(self._path, error) from error
 
     def _encode(self, frame: VideoFrame | None) -> None:
         try:
-            for packet in self._stream.encode(frame):
+            packets = self._stream.encode(frame)
+        except av.FFmpegError as error:
+            raise self._refused(error) from error
+        try:
+            for packet in packets:
                 packet.time_base = _TICK
                 packet.duration = 1
                 self._out.mux(packet)
         except (av.FFmpegError, OSError) as error:
-            raise self._explained(error) from error
+            raise write_error(self._path, error) from error
 
     def _abandon(self) -> None:
         self._closed = True
-        try:
+        # The first error is the one to tell.
+        with suppress(av.FFmpegError, OSError):
             self._out.close()
-        except (av.FFmpegError, OSError):
-            # The first error is the one to tell.
-            pass
 
-    def _explained(self, error: Exception) -> VidcolorError:
-        number = getattr(error, "errno", None)
-        if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            return OutputError(
-                f"the disk is full: {self._path} can't be written; make room and run the same "
-                "command again."
-            )
-        words = getattr(error, "strerror", None) or str(error)
-        if isinstance(error, OSError) and number not in (errno.EINVAL, errno.ERANGE):
-            return OutputError(f"{self._path} can't be written ({words}); check its folder.")
+    def _refused(self, error: Exception) -> EncoderError:
         said = getattr(error, "log", None)
         more = f": {said[2].strip()}" if said else ""
         return EncoderError(
-            f"{self._codec} refuses its settings ({words}{more}); "
+            f"{self._codec} refuses its settings ({words_of(error)}{more}); "
             "check --codec, --crf, --encoder-preset and --encoder-option."
         )
+
+
+def write_error(path: Path, error: Exception) -> OutputError:
+    """What to tell a person when `path` can't be written."""
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return OutputError(
+            f"the disk is full: {path} can't be written; make room and run the same command again."
+        )
+    return OutputError(f"{path} can't be written ({words_of(error)}); check its folder.")
+
+
+def words_of(error: Exception) -> str:
+    """FFmpeg's own words, or Python's."""
+    return str(getattr(error, "strerror", None) or error)
 
 
 def _auto(info: VideoInfo) -> str:
@@ -354,6 +376,14 @@ def _cores() -> int:
     return min(len(affinity(0)) if affinity else os.cpu_count() or 1, 16)
 
 
+def _has_avx512() -> bool:
+    return cv2.checkHardwareSupport(_AVX2) and cv2.checkHardwareSupport(_AVX512F)
+
+
+_AVX2, _AVX512F = 11, 13
+"""CV_CPU_AVX2 and CV_CPU_AVX_512F, which OpenCV's Python doesn't name."""
+
+
 def _check_options(choice: EncoderChoice) -> None:
     """Raise EncoderError for options FFmpeg would ignore without a word."""
     supported = av.CodecContext.create(choice.codec, "w").supported_options
@@ -374,17 +404,19 @@ def _options(choice: EncoderChoice) -> dict[str, str]:
     if choice.preset is not None:
         options[defaults.preset_option] = choice.preset
     options.update(choice.options)
+    if choice.codec == "libx264" and _has_avx512():
+        # x264's AVX-512 macroblock tree reads past its rows where the width isn't a multiple of
+        # 128, so two encodings of the same pictures differ; AVX2 is as fast and doesn't.
+        given = options.get("x264-params")
+        options["x264-params"] = (
+            f"asm=avx2,fma3,bmi2,lzcnt:{given}" if given else "asm=avx2,fma3,bmi2,lzcnt"
+        )
     if choice.codec == "libx265":
         frame_threads = min(4, max(1, choice.threads // 2))
         ours = f"pools={choice.threads}:frame-threads={frame_threads}:log-level=error:open-gop=0"
         given = options.get("x265-params")
         options["x265-params"] = f"{given}:{ours}" if given else ours
     return options
-
-
-def _signed(flag: int) -> int:
-    """A 32-bit flag as C's int, which PyAV expects."""
-    return flag - (1 << 32) if flag & (1 << 31) else flag
 
 
 def _fill(plane: VideoPlane, samples: Plane) -> None:
@@ -398,8 +430,10 @@ def _fill(plane: VideoPlane, samples: Plane) -> None:
 
 
 def _gray_picture(info: VideoInfo, format: PictureFormat) -> Picture:
-    kind = np.uint8 if format.bit_depth == 8 else np.uint16
-    middle = 1 << (format.bit_depth - 1)
-    y: Plane = np.full((format.height, format.width), middle, kind)
-    u: Plane = np.full((format.chroma_height, format.chroma_width), middle, kind)
-    return Picture(info.start_pts, 1, y, u, u)
+    def flat(height: int, width: int) -> Plane:
+        if format.bit_depth == 8:
+            return np.full((height, width), 128, np.uint8)
+        return np.full((height, width), 1 << (format.bit_depth - 1), np.uint16)
+
+    chroma = flat(format.chroma_height, format.chroma_width)
+    return Picture(info.start_pts, 1, flat(format.height, format.width), chroma, chroma)

@@ -1,0 +1,352 @@
+"""`vidcolor run`: what a person types, and what they are told."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+
+import av
+import pytest
+
+from tests.clips import make_clip
+from tests.jobs.helpers import FAST, decoded
+from vidcolor.cli import run_arguments
+
+FRAMES = 30
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return make_clip(tmp_path_factory.mktemp("film") / "film.mkv", frames=FRAMES)
+
+
+@pytest.fixture
+def film(made, tmp_path):
+    return Path(shutil.copy2(made, tmp_path / "film.mkv"))
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command; returns exit code, stdout and stderr."""
+
+    def run(*arguments):
+        code = run_arguments([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def assert_one_sentence(err):
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1, err
+    assert "Traceback" not in err
+    assert "bug" not in err
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_run_on_a_pipe_prints_one_line(run, film):
+    code, out, err = run("run", film, *FAST)
+    assert (code, err) == (0, "")
+    assert out.count("\n") == 1
+    assert f"film.color.mkv: {FRAMES} frames in 0:00:0" in out
+    assert len(decoded(film.with_name("film.color.mkv"))) == FRAMES
+    assert names(film.parent) == ["film.color.mkv", "film.mkv"]
+
+
+def test_json_lines(run, film):
+    code, out, err = run("run", film, *FAST, "--json")
+    assert (code, err) == (0, "")
+    events = [json.loads(line) for line in out.splitlines()]
+    kinds = [event["event"] for event in events]
+    assert kinds[-1] == "finished"
+    assert kinds.count("started") == 1
+    progress = [event for event in events if event["event"] == "progress"]
+    phases = list(dict.fromkeys(event["phase"] for event in progress))
+    assert phases == ["reading", "colorizing", "joining"]
+    colorizing = [event for event in progress if event["phase"] == "colorizing"]
+    done = [event["done"] for event in colorizing]
+    assert done == sorted(done)
+    assert (colorizing[-1]["done"], colorizing[-1]["total"]) == (FRAMES, FRAMES)
+    assert events[-1]["frames"] == FRAMES
+    assert events[-1]["made"] is True
+    assert "standin on cpu" in events[kinds.index("started")]["engine"]
+
+
+def test_an_output_that_is_there_is_left_alone(run, film):
+    output = film.with_name("film.color.mkv")
+    output.write_text("precious")
+    code, out, err = run("run", film, *FAST)
+    assert (code, err) == (0, "")
+    assert "already there" in out
+    assert "--overwrite" in out
+    assert output.read_text() == "precious"
+    code, out, err = run("run", film, *FAST, "--overwrite")
+    assert (code, err) == (0, "")
+    assert len(decoded(output)) == FRAMES
+
+
+def test_keep_job(run, film):
+    assert run("run", film, *FAST, "--keep-job")[0] == 0
+    assert names(film.parent) == ["film.color.mkv", "film.color.mkv.job", "film.mkv"]
+
+
+def test_a_range_has_the_frames_of_the_whole(run, film, tmp_path):
+    assert run("run", film, *FAST)[0] == 0
+    whole = decoded(film.with_name("film.color.mkv"))
+    part = tmp_path / "part.mkv"
+    assert run("run", film, "-o", part, *FAST, "--start", "5f", "--end", "20f")[0] == 0
+    frames = decoded(part)
+    assert [digest for _, digest in frames] == [digest for _, digest in whole[5:20]]
+    assert frames[0][0] == 0
+
+
+def test_several_films_go_on_after_a_bad_one(run, film, tmp_path):
+    bad = tmp_path / "bad.mp4"
+    bad.write_text("no film")
+    code, out, err = run("run", bad, tmp_path / "nowhere.mp4", film, *FAST)
+    assert code == 1
+    assert out.count("\n") == 1
+    assert [line[:7] for line in err.splitlines()] == ["error: "] * 2
+    assert names(tmp_path) == ["bad.mp4", "film.color.mkv", "film.mkv"]
+
+
+def test_a_folder_into_a_folder(run, film, tmp_path):
+    shutil.copy(film, tmp_path / "b.mkv")
+    (tmp_path / "old.color.mkv").touch()
+    out_folder = tmp_path / "made" / "here"
+    code, _, err = run("run", tmp_path, "-o", f"{out_folder}/", *FAST)
+    assert (code, err) == (0, "")
+    assert names(out_folder) == ["b.color.mkv", "film.color.mkv"]
+
+
+def audio_only(path):
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("aac", rate=48000)
+        frame = av.AudioFrame(format="fltp", layout="mono", samples=1024)
+        frame.sample_rate = 48000
+        for plane in frame.planes:
+            plane.update(bytes(plane.buffer_size))
+        out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+
+
+BAD_FILES = {
+    "text.mp4": lambda path: path.write_text("not a film at all\n" * 50),
+    "empty.mkv": lambda path: path.touch(),
+    "sound.m4a": audio_only,
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_files_that_hold_no_film(run, tmp_path, name):
+    BAD_FILES[name](tmp_path / name)
+    code, out, err = run("run", tmp_path / name, *FAST)
+    assert (code, out) == (1, "")
+    assert_one_sentence(err)
+    assert name in err
+    assert names(tmp_path) == [name]
+
+
+def test_a_missing_file(run, tmp_path):
+    code, out, err = run("run", tmp_path / "film.mp4", *FAST)
+    assert (code, out) == (1, "")
+    assert_one_sentence(err)
+    assert "doesn't exist" in err
+    assert names(tmp_path) == []
+
+
+def test_a_folder_without_films(run, tmp_path):
+    code, out, err = run("run", tmp_path, *FAST)
+    assert (code, out) == (1, "")
+    assert_one_sentence(err)
+    assert "folder without films" in err
+
+
+USAGE = {
+    "start after end": (["--start", "1", "--end", "0.5"], "after the start"),
+    "start at end": (["--start", "7f", "--end", "7f"], "after the start"),
+    "start beyond the end": (["--start", "0:10"], "beyond the film's end"),
+    "frame beyond the end": (["--start", "30f"], "beyond the film's end"),
+    "no time": (["--start", "soon"], "H:MM:SS.mmm"),
+    "unknown model": (["--model", "siggraf17"], "siggraph17"),
+    "unknown preset": (["--preset", "quick"], "preset"),
+    "missing config": (["--config", "nowhere.toml"], "nowhere.toml"),
+    "option without a value": (["--encoder-option", "tune"], "KEY=VALUE"),
+    "option without a key": (["--encoder-option", "=film"], "KEY=VALUE"),
+    "smoothing": (["--smoothing", "maybe"], "on or off"),
+    "anchors": (["--anchor-every", "9"], "from 1 to 8"),
+    "saturation": (["--saturation", "3"], "from 0 to 2"),
+    "crf": (["--crf", "good"], "good"),
+    "preserve": (["--preserve", "hue"], "luma or lightness"),
+    "unknown flag": (["--colour"], "--colour"),
+}
+
+
+@pytest.mark.parametrize("case", USAGE)
+def test_bad_usage_is_exit_code_2(run, film, case):
+    arguments, said = USAGE[case]
+    code, out, err = run("run", film, *FAST, *arguments)
+    assert (code, out) == (2, "")
+    assert_one_sentence(err)
+    assert said in err
+    assert names(film.parent) == ["film.mkv"]
+
+
+FAILURES = {
+    "unknown codec": (["--codec", "libx246"], "libx264"),
+    "option nobody knows": (["--encoder-option", "colour=red"], "colour"),
+    "value nobody knows": (["--codec", "libx264", "--encoder-preset", "quick"], "libx264"),
+    "weights for a formula": (["--weights", "nowhere.pth"], "nowhere.pth"),
+    "no such device": (["--device", "cuda:7"], "cuda:7"),
+    "no device at all": (["--device", "toaster"], "toaster"),
+}
+
+
+@pytest.mark.parametrize("case", FAILURES)
+def test_what_cannot_be_done_is_exit_code_1(run, film, case):
+    arguments, said = FAILURES[case]
+    code, out, err = run("run", film, *FAST, *arguments)
+    assert (code, out) == (1, "")
+    assert_one_sentence(err)
+    assert said in err
+    assert names(film.parent) == ["film.mkv"]
+
+
+def test_damaged_weights(run, film, tmp_path_factory):
+    weights = tmp_path_factory.mktemp("weights") / "compact.safetensors"
+    weights.write_bytes(b"\x07\x00\x00\x00\x00\x00\x00\x00{'junk" + bytes(100))
+    code, out, err = run("run", film, *FAST, "--model", "compact", "--weights", weights)
+    assert (code, out) == (1, "")
+    assert_one_sentence(err)
+    assert "compact.safetensors" in err
+    assert names(film.parent) == ["film.mkv"]
+
+
+def same(film):
+    return film
+
+
+def dotted(film):
+    return film.parent / "." / ".." / film.parent.name / film.name
+
+
+def hard_link(film):
+    os.link(film, film.with_name("linked.mkv"))
+    return film.with_name("linked.mkv")
+
+
+def symbolic_link(film):
+    film.with_name("linked.mkv").symlink_to(film)
+    return film.with_name("linked.mkv")
+
+
+@pytest.mark.parametrize("naming", [same, dotted, hard_link, symbolic_link])
+def test_the_source_is_never_the_output(run, film, naming):
+    data = film.read_bytes()
+    code, out, err = run("run", film, "-o", naming(film), *FAST, "--overwrite")
+    assert (code, out) == (2, "")
+    assert_one_sentence(err)
+    assert "source itself" in err
+    assert film.read_bytes() == data
+
+
+def test_several_films_into_one_file(run, film):
+    code, out, err = run("run", film, film, "-o", film.with_name("one.mkv"), *FAST)
+    assert (code, out) == (2, "")
+    assert_one_sentence(err)
+
+
+@pytest.mark.parametrize("place", ["file/film.mkv", "nowhere/film.mkv"])
+def test_a_place_that_is_no_folder(run, film, place):
+    film.with_name("file").touch()
+    code, out, err = run("run", film, "-o", film.parent / place, *FAST)
+    assert (code, out) == (1, "")
+    assert_one_sentence(err)
+    assert names(film.parent) == ["file", "film.mkv"]
+
+
+def test_an_output_that_is_a_folder_takes_the_film(run, film):
+    film.with_name("folder").mkdir()
+    assert run("run", film, "-o", film.with_name("folder"), *FAST)[0] == 0
+    assert names(film.with_name("folder")) == ["film.color.mkv"]
+
+
+@pytest.fixture
+def nobody(made):
+    """A folder that others may read but not write to, entered as an ordinary user."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        shutil.copy(made, folder / "film.mkv")
+        (folder / "film.mkv").chmod(0o644)
+        folder.chmod(stat.S_IRUSR | stat.S_IXUSR | stat.S_IROTH | stat.S_IXOTH)
+        user = os.geteuid()
+        if user == 0:
+            # Root may write anywhere.
+            os.seteuid(65534)
+        try:
+            yield folder
+        finally:
+            os.seteuid(user)
+            folder.chmod(stat.S_IRWXU)
+
+
+def test_a_folder_nobody_may_write_to(run, nobody):
+    with pytest.raises(PermissionError):
+        (nobody / "trial").touch()
+    code, out, err = run("run", nobody / "film.mkv", *FAST)
+    assert (code, out) == (1, "")
+    assert_one_sentence(err)
+    assert str(nobody) in err
+    assert names(nobody) == ["film.mkv"]
+
+
+def test_a_film_nobody_may_read(run, nobody):
+    folder = nobody
+    os.seteuid(os.getuid())
+    (folder / "film.mkv").chmod(0)
+    if os.getuid() == 0:
+        os.seteuid(65534)
+    code, out, err = run("run", folder / "film.mkv", *FAST)
+    assert (code, out) == (1, "")
+    assert_one_sentence(err)
+
+
+def test_colour_is_refused_without_recolor(run, tmp_path):
+    film = make_clip(tmp_path / "film.mkv", frames=12, color=True)
+    code, out, err = run("run", film, *FAST)
+    assert (code, out) == (1, "")
+    assert_one_sentence(err)
+    assert "--recolor" in err
+    assert names(tmp_path) == ["film.mkv"]
+    assert run("run", film, *FAST, "--recolor")[0] == 0
+
+
+def test_settings_from_a_file_and_flags_over_them(run, film, tmp_path_factory):
+    config = tmp_path_factory.mktemp("config") / "mine.toml"
+    config.write_text('model = "standin"\ncodec = "libx264"\ncrf = 40\n')
+    arguments = ["run", film, "--config", config, "--codec", "ffv1", "--keep-job"]
+    assert run(*arguments)[0] == 0
+    with av.open(str(film.with_name("film.color.mkv"))) as container:
+        assert container.streams.video[0].codec_context.name == "ffv1"
+
+
+def test_an_unforeseen_error_is_called_a_bug(run, film, monkeypatch):
+    def broken(*arguments, **options):
+        raise ZeroDivisionError("by nobody")
+
+    monkeypatch.setattr("vidcolor.jobs.local.join_segments", broken)
+    code, out, err = run("run", film, *FAST)
+    assert (code, out) == (1, "")
+    assert err.startswith("error: this is a bug in vidcolor (ZeroDivisionError: by nobody)")
+    assert err.count("\n") == 1
+    assert not film.with_name("film.color.mkv").exists()
+    code, out, err = run("run", film, *FAST, "--debug")
+    assert "Traceback" in err
