@@ -143,6 +143,9 @@ def run_program(film: Path, output: Path, words: list[str], timeout: float) -> R
     run.traceback = traceback_in(done.stderr) or traceback_in(done.stdout)
     if run.code and not run.sentence and said:
         run.sentence = said[-1]
+    # A table tells of films, not of where somebody keeps them.
+    run.sentence = run.sentence.replace(str(film), film.name)
+    run.warnings = [text.replace(str(film), film.name) for text in run.warnings]
     return run
 
 

@@ -120,7 +120,7 @@ COPIES = "import shutil, sys; shutil.copy(sys.argv[1], sys.argv[3])"
 REFUSES = (
     "import sys\n"
     "if '--recolor' not in sys.argv:\n"
-    "    sys.exit('error: the film has colour; --recolor takes it anyway.')\n"
+    "    sys.exit(f'error: {sys.argv[1]} has colour; --recolor takes it anyway.')\n"
 )
 
 
@@ -129,7 +129,7 @@ def test_a_row_says_what_happened(film, tmp_path, monkeypatch):
     row = clips.exercise(film, film.parent, tmp_path, [], 60)
     assert row.problems == []
     assert row.cells["file"] == "`film.mkv`"
-    assert row.cells["result"].startswith("refused: the film has colour")
+    assert row.cells["result"].startswith("refused: film.mkv has colour")
     assert row.cells["result"].endswith("With `--recolor`: colorized")
     assert set(clips.HEADER) == set(row.cells)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import shutil
-import stat
+import subprocess
+import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -15,6 +19,9 @@ import pytest
 from tests.clips import make_clip
 from tests.jobs.helpers import FAST, decoded
 from vidcolor.cli import run_arguments
+from vidcolor.cli.screen import clock, damage_sentence, summary, words_of
+from vidcolor.jobs.events import Progress
+from vidcolor.jobs.local import Outcome
 
 FRAMES = 30
 
@@ -184,7 +191,7 @@ USAGE = {
     "smoothing": (["--smoothing", "maybe"], "on or off"),
     "anchors": (["--anchor-every", "9"], "from 1 to 8"),
     "saturation": (["--saturation", "3"], "from 0 to 2"),
-    "crf": (["--crf", "good"], "good"),
+    "crf": (["--crf", "good"], "--crf"),
     "preserve": (["--preserve", "hue"], "luma or lightness"),
     "unknown flag": (["--colour"], "--colour"),
 }
@@ -286,7 +293,7 @@ def nobody(made):
         folder = Path(place)
         shutil.copy(made, folder / "film.mkv")
         (folder / "film.mkv").chmod(0o644)
-        folder.chmod(stat.S_IRUSR | stat.S_IXUSR | stat.S_IROTH | stat.S_IXOTH)
+        folder.chmod(0o555)
         user = os.geteuid()
         if user == 0:
             # Root may write anywhere.
@@ -295,7 +302,7 @@ def nobody(made):
             yield folder
         finally:
             os.seteuid(user)
-            folder.chmod(stat.S_IRWXU)
+            folder.chmod(0o755)
 
 
 def test_a_folder_nobody_may_write_to(run, nobody):
@@ -329,13 +336,15 @@ def test_colour_is_refused_without_recolor(run, tmp_path):
     assert run("run", film, *FAST, "--recolor")[0] == 0
 
 
-def test_settings_from_a_file_and_flags_over_them(run, film, tmp_path_factory):
+def test_flags_go_over_a_file_of_settings(run, film, tmp_path_factory):
     config = tmp_path_factory.mktemp("config") / "mine.toml"
-    config.write_text('model = "standin"\ncodec = "libx264"\ncrf = 40\n')
-    arguments = ["run", film, "--config", config, "--codec", "ffv1", "--keep-job"]
-    assert run(*arguments)[0] == 0
-    with av.open(str(film.with_name("film.color.mkv"))) as container:
-        assert container.streams.video[0].codec_context.name == "ffv1"
+    config.write_text('model = "standin"\ncodec = "ffv1"\nsaturation = 0.0\n')
+    outputs = {name: film.with_name(f"{name}.mkv") for name in ("gray", "full", "flags")}
+    assert run("run", film, "-o", outputs["gray"], "--config", config)[0] == 0
+    assert run("run", film, "-o", outputs["full"], "--config", config, "--saturation", "1")[0] == 0
+    assert run("run", film, "-o", outputs["flags"], *FAST)[0] == 0
+    frames = {name: [digest for _, digest in decoded(path)] for name, path in outputs.items()}
+    assert frames["full"] == frames["flags"] != frames["gray"]
 
 
 def test_an_unforeseen_error_is_called_a_bug(run, film, monkeypatch):
@@ -350,3 +359,70 @@ def test_an_unforeseen_error_is_called_a_bug(run, film, monkeypatch):
     assert not film.with_name("film.color.mkv").exists()
     code, out, err = run("run", film, *FAST, "--debug")
     assert "Traceback" in err
+
+
+def in_a_terminal(*arguments):
+    """Run the command with a terminal for stdout; returns exit code, what it drew, and stderr."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "vidcolor", *map(str, arguments)],
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"TERM": "xterm", "COLUMNS": "60"},
+    ) as process:
+        os.close(theirs)
+        drawn = b""
+        # The read fails when the other end of a pseudo-terminal is closed.
+        with contextlib.suppress(OSError):
+            while part := os.read(ours, 4096):
+                drawn += part
+        _, err = process.communicate()
+    os.close(ours)
+    return process.returncode, drawn.decode(), err.decode()
+
+
+def test_a_terminal_shows_what_was_chosen_and_bars(film):
+    code, drawn, err = in_a_terminal("run", film, *FAST, "--keep-job")
+    assert (code, err) == (0, "")
+    assert f"{film} -> {film.with_name('film.color.mkv')}" in drawn
+    assert "standin on cpu, " in drawn
+    assert "ffv1; 30 frames in 2 segments" in drawn
+    assert "colorizing" in drawn
+    assert "30/30" in drawn
+    assert drawn.rstrip().splitlines()[-1].split("film.color.mkv: ")[1].startswith("30 frames in")
+    film.with_name("film.color.mkv").unlink()
+    code, drawn, err = in_a_terminal("run", film, *FAST)
+    assert (code, err) == (0, "")
+    assert "2 of them finished by an earlier run" in drawn
+
+
+def test_a_reader_who_leaves_ends_the_run_quietly(film):
+    command = [sys.executable, "-m", "vidcolor", "run", str(film), *FAST, "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert (process.returncode, said) == (1, b"")
+    assert not film.with_name("film.color.mkv").exists()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.2, "0:00:00"), (59.6, "0:01:00"), (3725, "1:02:05")]
+)
+def test_clock(seconds, shown):
+    assert clock(seconds) == shown
+
+
+def test_sentences():
+    made = Outcome(output=Path("o.mp4"), made=True, frames=100, seconds=10)
+    assert summary(made) == "o.mp4: 100 frames in 0:00:10, 10.0 fps"
+    resumed = replace(made, frames_resumed=80)
+    assert summary(resumed) == "o.mp4: 100 frames (80 by an earlier run) in 0:00:10, 2.0 fps"
+    damaged = replace(made, damaged=1, missing=7)
+    assert damage_sentence(damaged) == (
+        "the source is damaged: 1 frame decoded with errors and may look wrong, 7 frames couldn't "
+        "be decoded and were left out."
+    )
+    advance = Progress(phase="colorizing", done=30, total=90, fps=4.0)
+    assert words_of(advance) == "30/90  4.0 fps  0:00:15 left"

@@ -14,11 +14,11 @@ from vidcolor.errors import JobError, OutputError
 from vidcolor.frames import Segment
 from vidcolor.jobs import durable
 from vidcolor.jobs.folder import Job, JobFolder, folder_path
-from vidcolor.jobs.identity import differences, source_fingerprint
+from vidcolor.jobs.identity import Identity, differences, source_fingerprint
 
 SEGMENTS = (Segment(0, 0, 100), Segment(1, 100, 200))
 SOURCE = {"size": 5, "mtime_ns": 1_000_000_000, "sha256_ends": "ab"}
-IDENTITY = {"source": SOURCE, "settings": {"threads": 0}, "encoder": {"crf": 17}}
+IDENTITY: Identity = {"source": SOURCE, "settings": {"threads": 0}, "encoder": {"crf": 17}}
 JOB = Job(IDENTITY, SEGMENTS, (3, 3))
 
 
@@ -236,7 +236,7 @@ def test_an_oserror_becomes_a_sentence(tmp_path, number, said):
 
 
 def test_differences_name_what_changed():
-    new = {
+    new: Identity = {
         "source": SOURCE,
         "settings": {"threads": 2},
         "encoder": {"crf": 20, "picture": {"width": 64}},

@@ -5,19 +5,21 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import pytest
 
 from tests.clips import make_clip
 from tests.jobs.helpers import FAST, SEGMENT_FRAMES, decoded, segment_stamps
 from vidcolor.cli import run_arguments
-from vidcolor.errors import OutputError, SourceError
+from vidcolor.errors import JobError, OutputError
 from vidcolor.frames import Segment
-from vidcolor.jobs.events import Progress, Started
+from vidcolor.jobs.events import Event, Progress, Started
 from vidcolor.jobs.folder import Finished, folder_path
-from vidcolor.jobs.local import Order, run_film, unfinished_runs
+from vidcolor.jobs.local import Order, Outcome, frames_missing, run_film, unfinished_runs
 from vidcolor.settings import Settings
 
 ROOT = Path(__file__).parent.parent.parent
@@ -40,7 +42,7 @@ def no_thread_stays():
 
 
 def test_events_tell_the_story(order):
-    events = []
+    events: list[Event] = []
     outcome = run_film(order, report=events.append)
     (started,) = [event for event in events if isinstance(event, Started)]
     assert (started.segments, started.segments_resumed, started.frames) == (4, 0, 48)
@@ -57,10 +59,10 @@ def test_time_left_leaves_resumed_frames_out():
 
 
 def test_resumed_frames_dont_count_as_speed(order):
-    run_film(Order(**{**vars(order), "keep_job": True}))
+    run_film(replace(order, keep_job=True))
     order.output.unlink()
     (folder_path(order.output) / "segments" / "00003.json").unlink()
-    events = []
+    events: list[Event] = []
     outcome = run_film(order, report=events.append)
     last = [e for e in events if isinstance(e, Progress) and e.phase == "colorizing"][-1]
     assert (last.done, last.resumed) == (48, 36)
@@ -78,7 +80,7 @@ def test_an_error_in_the_callers_report_keeps_what_is_finished(order):
             raise StopHereError
 
     with pytest.raises(StopHereError):
-        run_film(Order(**{**vars(order)}), report=lambda event: report(event))
+        run_film(order, report=report)
     assert not order.output.exists()
     finished = segment_stamps(order.output)
     assert len(finished) >= 2
@@ -114,7 +116,7 @@ def test_an_output_that_appears_meanwhile_is_left_alone(order):
     with pytest.raises(OutputError, match="appeared"):
         run_film(order, report=report)
     assert order.output.read_text() == "somebody else's"
-    again = Order(**{**vars(order), "overwrite": True})
+    again = replace(order, overwrite=True)
     assert run_film(again).frames_resumed == 48
 
 
@@ -162,17 +164,51 @@ def test_damage_is_remembered_over_a_resume(tmp_path):
     assert run_film(order).damaged == first
 
 
-def test_a_source_cut_short_is_damaged(tmp_path):
-    film = make_clip(tmp_path / "film.mp4", frames=48, options={"movflags": "+faststart"})
-    data = film.read_bytes()
-    film.write_bytes(data[: len(data) // 2])
-    order = Order(source=film, output=tmp_path / "out.mkv", settings=SETTINGS)
-    try:
-        outcome = run_film(order)
-    except SourceError:
-        # An mp4 whose index lies at its end has none now.
-        return
-    assert outcome.damaged > 0
+def cut_short(film, path):
+    """Copy a film into a container whose index stands first, and lose its second half."""
+    whole = path.with_name("whole" + path.suffix)
+    with (
+        av.open(str(film)) as source,
+        av.open(str(whole), "w", options={"movflags": "faststart"}) as out,
+    ):
+        stream = out.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                out.mux(packet)
+    data = whole.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_half_a_download_is_told(tmp_path, capsys, suffix):
+    film = make_clip(tmp_path / "film.mkv", frames=96)
+    short = cut_short(film, tmp_path / f"short{suffix}")
+    code = run_arguments(["run", str(short), "-o", str(tmp_path / "out.mkv"), *FAST])
+    err = capsys.readouterr().err
+    assert code in (0, 3)
+    assert "cut short" in err or "damaged" in err
+    assert 24 < len(decoded(tmp_path / "out.mkv")) < 60
+
+
+@pytest.mark.parametrize(
+    ("expected", "made", "missing"),
+    [(100, 100, 0), (100, 96, 0), (100, 95, 5), (10, 8, 0), (10, 7, 3), (90, 95, 0)],
+)
+def test_a_few_packets_may_show_nothing(expected, made, missing):
+    assert frames_missing(expected, made) == missing
+    assert Outcome(output=Path(), made=True, missing=missing).source_damaged == (missing > 0)
+
+
+def test_a_source_that_changes_meanwhile_is_refused(order):
+    def report(event):
+        if isinstance(event, Progress) and event.phase == "joining" and event.done == 0:
+            order.source.touch()
+
+    with pytest.raises(JobError, match="was written to since"):
+        run_film(order, report=report)
+    assert not order.output.exists()
 
 
 FULL = """

@@ -168,6 +168,6 @@ def test_without_a_cut_the_ends_are_open():
     ],
 )
 def test_ranges_without_a_frame(start, end, said):
-    moments = [Moment.parse(text) if text else None for text in (start, end)]
+    first, last = (Moment.parse(text) if text else None for text in (start, end))
     with pytest.raises(UsageError, match=said):
-        cut_range(*moments, [0, 40, 80, 120], INFO)
+        cut_range(first, last, [0, 40, 80, 120], INFO)

@@ -15,6 +15,7 @@ from tests.clips import make_clip
 from tests.jobs.helpers import FAST, SEGMENT_FRAMES, decoded, segment_stamps
 from vidcolor.cli import run_arguments
 from vidcolor.jobs.folder import folder_path
+from vidcolor.settings import Settings
 
 FRAMES = 5 * SEGMENT_FRAMES
 ROOT = Path(__file__).parent.parent.parent
@@ -93,7 +94,7 @@ def test_an_interrupted_run_says_how_to_go_on(film, uninterrupted, tmp_path, cap
         slow.send_signal(number)
         out, said = slow.communicate(timeout=20)
     assert slow.returncode == 130
-    assert said == "error: interrupted; give the same command again to go on where it was.\n"
+    assert said == "interrupted; give the same command again to go on where it was.\n"
     assert json.loads(out.splitlines()[-1]) == {"event": "interrupted"}
     assert not output.exists()
     assert len(segment_stamps(output)) >= 1
@@ -137,7 +138,7 @@ def test_the_two_ends_may_be_missing(begun, uninterrupted):
     ("change", "said"),
     [
         (["--saturation", "0.5"], "saturation 1.0 -> 0.5"),
-        (["--anchor-every", "1"], "anchor-every 2 -> 1"),
+        (["--anchor-every", "1"], f"anchor-every {Settings().anchor_every} -> 1"),
         (["--codec", "libx264", "--crf", "20"], "codec ffv1 -> libx264; crf none -> 20"),
         (["--batch", "3"], "batch 1 -> 3"),
         (["--start", "0.5"], "start beginning -> 0.5 s"),

@@ -41,7 +41,7 @@ def films_of(inputs: Sequence[str], output: str | None) -> list[Film | VidcolorE
     sources: list[Path | VidcolorError] = []
     for given in inputs:
         sources += _sources(Path(given))
-    several = len(inputs) > 1 or Path(inputs[0]).is_dir()
+    several = len(inputs) > 1 or _is_folder(inputs[0])
     if output is not None and several and not _names_folder(output):
         raise UsageError(
             f"-o {output} is one file, but several films were asked for; give a folder, with a "
@@ -80,7 +80,12 @@ def _is_film(path: Path) -> bool:
 
 
 def _names_folder(output: str) -> bool:
-    return output.endswith(("/", os.sep)) or Path(output).is_dir()
+    return output.endswith(("/", os.sep)) or _is_folder(output)
+
+
+def _is_folder(path: str) -> bool:
+    # Not Path.is_dir, which raises where a folder on the way may not be entered.
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def _film(

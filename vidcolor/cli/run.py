@@ -295,7 +295,7 @@ def run_films(
                 raise film
             outcome = run_film(order_of(film), open_engine=open_engine, report=screen.event)
             screen.finished(outcome)
-            codes.append(DAMAGED_SOURCE if outcome.damaged else 0)
+            codes.append(DAMAGED_SOURCE if outcome.source_damaged else 0)
         except VidcolorError as error:
             screen.failed(source_of(film), str(error), error.exit_code)
             codes.append(error.exit_code)
@@ -304,6 +304,9 @@ def run_films(
                 break
         except KeyboardInterrupt:
             screen.interrupted()
+            raise
+        except BrokenPipeError:
+            # Whoever read our lines has gone.
             raise
         except Exception as error:
             from vidcolor.cli import bug_sentence

@@ -76,7 +76,7 @@ class OneLine(Screen):
 
     def finished(self, outcome: Outcome) -> None:
         self.rest()
-        if outcome.damaged:
+        if outcome.source_damaged:
             self.warn(damage_sentence(outcome))
         print(summary(outcome), flush=True)
 
@@ -93,7 +93,7 @@ class JsonLines(Screen):
 
     def finished(self, outcome: Outcome) -> None:
         self._print("finished", asdict(outcome) | {"output": str(outcome.output)})
-        if outcome.damaged:
+        if outcome.source_damaged:
             self.warn(damage_sentence(outcome))
 
     def failed(self, source: str | None, sentence: str, exit_code: int) -> None:
@@ -130,14 +130,15 @@ class Bars(OneLine):
 
     def _start(self, event: Started) -> None:
         self.rest()
-        say = self._console.print
-        say(f"{event.source} -> {event.output}", markup=False, highlight=False)
+        lines = [f"{event.source} -> {event.output}"]
         if event.why:
-            say(f"  auto took {event.why}", markup=False, highlight=False)
+            lines.append(f"  auto took {event.why}")
         plan = f"{event.frames} frames in {event.segments} segments"
         if event.segments_resumed:
             plan += f", {event.segments_resumed} of them finished by an earlier run"
-        say(f"  {event.engine}; {event.encoder}; {plan}", markup=False, highlight=False)
+        lines.append(f"  {event.engine}; {event.encoder}; {plan}")
+        for line in lines:
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _advance(self, event: Advance) -> None:
         if self._bars is None:
@@ -176,14 +177,22 @@ def summary(outcome: Outcome) -> str:
         return f"{outcome.output} is already there and was left alone; --overwrite makes it again."
     fresh = outcome.frames - outcome.frames_resumed
     speed = f", {fresh / outcome.seconds:.1f} fps" if outcome.seconds and fresh else ""
-    before = f", {outcome.frames_resumed} of them earlier" if outcome.frames_resumed else ""
+    before = f" ({outcome.frames_resumed} by an earlier run)" if outcome.frames_resumed else ""
     return f"{outcome.output}: {outcome.frames} frames{before} in {clock(outcome.seconds)}{speed}"
 
 
 def damage_sentence(outcome: Outcome) -> str:
     """What a damaged source means for the output."""
-    frames = "1 frame" if outcome.damaged == 1 else f"{outcome.damaged} frames"
-    return f"the source is damaged: {frames} decoded with errors and may look wrong."
+    said = []
+    if outcome.damaged:
+        said.append(f"{_frames(outcome.damaged)} decoded with errors and may look wrong")
+    if outcome.missing:
+        said.append(f"{_frames(outcome.missing)} couldn't be decoded and were left out")
+    return f"the source is damaged: {', '.join(said)}."
+
+
+def _frames(count: int) -> str:
+    return "1 frame" if count == 1 else f"{count} frames"
 
 
 def clock(seconds: float) -> str:

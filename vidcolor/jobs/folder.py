@@ -23,7 +23,15 @@ from typing import TYPE_CHECKING, Any
 
 from vidcolor.errors import JobError, OutputError
 from vidcolor.frames import Segment
-from vidcolor.jobs.durable import PART, file_sha256, put_in_place, take_lock, write_json, writing
+from vidcolor.jobs.durable import (
+    PART,
+    file_sha256,
+    put_in_place,
+    sync_folder,
+    take_lock,
+    write_json,
+    writing,
+)
 from vidcolor.jobs.identity import Identity, differences
 
 if TYPE_CHECKING:
@@ -63,6 +71,9 @@ class Job:
 
 class JobFolder:
     """The folder of one output, held by this process alone."""
+
+    path: Path
+    """`film.color.mp4.job`, beside the output."""
 
     def __init__(self, output: Path) -> None:
         self.path = folder_path(output)
@@ -129,6 +140,7 @@ class JobFolder:
                 self._job_file,
                 {"format": FORMAT, "identity": job.identity, "plan": plan, "frames": job.frames},
             )
+            sync_folder(self.path.parent)
 
     def sweep(self) -> None:
         """Delete what a killed run left half-written. Raises OutputError."""

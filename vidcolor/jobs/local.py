@@ -14,19 +14,20 @@ import time
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from vidcolor import __version__
 from vidcolor.errors import OutputError, SourceError, UsageError
 from vidcolor.frames import Picture, PictureFormat, Segment, VideoInfo
 from vidcolor.jobs.durable import put_in_place, writing
 from vidcolor.jobs.encoding import SegmentEncoder
 from vidcolor.jobs.events import Event, Phase, Progress, Started, Warned
 from vidcolor.jobs.folder import Finished, Job, JobFolder
-from vidcolor.jobs.identity import identity
+from vidcolor.jobs.identity import identity, source_fingerprint
 from vidcolor.jobs.plan import Moment, cut_range, plan_segments
 from vidcolor.media.join import SegmentFile, check_output_container, join_segments
 from vidcolor.media.probe import probe
@@ -51,6 +52,9 @@ OpenEngine = Callable[[Settings], "Engine"]
 
 REPORT_SECONDS = 0.1
 """Progress is reported no more often than this."""
+
+SHORT_SECONDS, SHORT_PART = 1.5, 0.02
+"""A picture this much shorter than its header says is worth a warning; sound often outlasts it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +95,16 @@ class Outcome:
     damaged: int = 0
     """Frames the decoder reported as damaged."""
 
+    missing: int = 0
+    """Frames that the source's packets promised and the decoder didn't give."""
+
     seconds: float = 0.0
     """Wall time of this run."""
+
+    @property
+    def source_damaged(self) -> bool:
+        """Whether the film is finished but the source wasn't whole."""
+        return self.damaged > 0 or self.missing > 0
 
 
 @dataclass(frozen=True)
@@ -117,6 +129,7 @@ def run_film(
     refuse_own_source(order.source, order.output)
     if _stands(order):
         return Outcome(output=order.output, made=False)
+    report = _without_repeats(report)
     film = _open_film(order, report)
     with JobFolder.hold(order.output) as folder:
         if _stands(order):
@@ -129,7 +142,8 @@ def run_film(
         report(_started(order, film, engine, job, done))
         _colorize(film, colorizer, job, folder, done, report)
         parts = [done[segment.index] for segment in job.segments]
-        _join(order, film, job, folder, parts, report)
+        comment = f"Colours by vidcolor {__version__}, network {engine.model_name}"
+        _join(order, film, job, folder, parts, report, comment)
         if not order.keep_job:
             folder.remove()
     return Outcome(
@@ -138,6 +152,7 @@ def run_film(
         frames=sum(part.frames for part in parts),
         frames_resumed=resumed,
         damaged=sum(part.damaged for part in parts),
+        missing=frames_missing(sum(job.frames), sum(part.frames for part in parts)),
         seconds=time.monotonic() - began,
     )
 
@@ -145,18 +160,28 @@ def run_film(
 def refuse_own_source(source: Path, output: Path) -> None:
     """Raise UsageError when the output is the source itself, by whatever name."""
     same = source.resolve() == output.resolve()
-    if same or (source.exists() and output.exists() and source.samefile(output)):
+    # By another name it would be a link; what can't be looked at will be told when it is opened.
+    with suppress(OSError):
+        same = same or source.samefile(output)
+    if same:
         raise UsageError(
             f"the output {output} is the source itself, which is never overwritten; choose "
             "another name with -o."
         )
 
 
+def frames_missing(expected: int, made: int) -> int:
+    """How many frames are missing; 0 for the few that packets promise without showing them."""
+    tolerated = 2 + expected // 50
+    return expected - made if expected - made > tolerated else 0
+
+
 def _stands(order: Order) -> bool:
     """Whether the output is there and to be left alone. Raises OutputError on a folder."""
-    if order.output.is_dir():
-        raise OutputError(f"{order.output} is a folder; give the output a file's name with -o.")
-    return order.output.exists() and not order.overwrite
+    with writing(order.output):
+        if order.output.is_dir():
+            raise OutputError(f"{order.output} is a folder; give the output a file's name with -o.")
+        return order.output.exists() and not order.overwrite
 
 
 def _open_film(order: Order, report: Report) -> _Film:
@@ -196,6 +221,8 @@ def _plan_or_resume(
     index = index_packets(film.info)
     if len(index.times) == 0:
         raise SourceError(f"{order.source} holds no picture that could be read.")
+    if warning := _ends_early(film.info, index.times[-1]):
+        report(Warned(text=warning))
     start, end = cut_range(order.start, order.end, index.times, film.info)
     seconds = order.settings.segment_seconds
     segments = plan_segments(index.times, index.keyframes, film.info, seconds, start, end)
@@ -203,6 +230,18 @@ def _plan_or_resume(
     job = Job(now, segments, tuple(frames))
     folder.write_job(job)
     return job
+
+
+def _ends_early(info: VideoInfo, last_pts: int) -> str | None:
+    """A sentence where the picture ends long before the header says, as in half a download."""
+    shown = float((last_pts - info.start_pts) * info.time_base + 1 / info.rate)
+    promised = info.duration_seconds or 0.0
+    if promised - shown <= max(SHORT_SECONDS, SHORT_PART * promised):
+        return None
+    return (
+        f"{info.path} should last {promised:.1f} s but its picture ends after {shown:.1f} s; the "
+        "file may be cut short."
+    )
 
 
 def _frames_in(segment: Segment, times: Sequence[int]) -> int:
@@ -291,6 +330,7 @@ def _join(
     folder: JobFolder,
     parts: list[Finished],
     report: Report,
+    comment: str,
 ) -> None:
     """Join the segments and give the whole film its name."""
     files = [
@@ -301,9 +341,12 @@ def _join(
     if not files:
         raise SourceError(f"no frame of {order.source} could be decoded; is it damaged?")
     report(Progress(phase="joining", done=0, total=len(files)))
-    start, end = job.segments[0].start, job.segments[-1].end
+    # The sound and everything else is copied now, from what must still be the same file.
+    folder.refuse_another(job, job.identity | {"source": source_fingerprint(order.source)})
     joined = folder.joined(order.output)
-    warnings = join_segments(files, film.info, joined, start=start, end=end)
+    cut = {"start": job.segments[0].start, "end": job.segments[-1].end}
+    for warning in join_segments(files, film.info, joined, **cut, comment=comment):
+        report(Warned(text=warning))
     with writing(order.output):
         if _stands(order):
             raise OutputError(
@@ -312,8 +355,20 @@ def _join(
             )
         put_in_place(joined, order.output)
     report(Progress(phase="joining", done=len(files), total=len(files)))
-    for warning in warnings:
-        report(Warned(text=warning))
+
+
+def _without_repeats(report: Report) -> Report:
+    """Pass events on, but each warning once: the join repeats what was foretold."""
+    said: set[str] = set()
+
+    def once(event: Event) -> None:
+        if isinstance(event, Warned):
+            if event.text in said:
+                return
+            said.add(event.text)
+        report(event)
+
+    return once
 
 
 class _Meter:

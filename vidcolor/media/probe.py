@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 PROBED_FRAMES = 32
 """How many first frames decide whether the decoder's times can be trusted."""
 
+RAW_TAGS = "surrogateescape"
+"""How PyAV shall take tags that aren't UTF-8, as in many old files: their bytes go through."""
+
 _HOPELESS_PACKETS = 1000
 """Packets without a single frame after which a source counts as undecodable."""
 
@@ -67,8 +70,7 @@ def open_source(path: Path) -> Iterator[InputContainer]:
     if path.is_dir():
         raise SourceError(f"{path} is a folder; expected a video file, so name one inside it.")
     try:
-        # Tags in old files are often not UTF-8; their bytes travel through unharmed.
-        container = av.open(str(path), "r", metadata_errors="surrogateescape")
+        container = av.open(str(path), "r", metadata_errors=RAW_TAGS)
     except PermissionError as error:
         raise SourceError(f"{path} can't be read; check its permissions.") from error
     except (av.FFmpegError, OSError, ValueError) as error:
@@ -117,8 +119,8 @@ def _picture_stream(container: InputContainer, path: Path) -> VideoStream:
     # A single JPEG beside a sound track is a sleeve, not a film; Motion JPEG has many.
     films = moving or [stream for stream in films if stream.frames != 1]
     if not films:
-        kinds = sorted({stream.type for stream in container.streams})
-        held = " and ".join(kinds) if kinds else "nothing"
+        kinds = {"still pictures" if s.type == "video" else s.type for s in container.streams}
+        held = " and ".join(sorted(kinds)) if kinds else "nothing"
         raise SourceError(
             f"{path} holds no film, only {held}; expected a file with a video stream."
         )

@@ -169,7 +169,7 @@ def try_encoder(info: VideoInfo, format: PictureFormat, choice: EncoderChoice) -
                 av.logging.Capture(local=False) as logged,
                 SegmentWriter(path, info, format, choice) as writer,
             ):
-                writer.write(_gray_picture(info, format))
+                writer.write(gray_picture(format, info.start_pts))
         finally:
             av.logging.set_level(level)
     for _, source, words in logged:
@@ -429,11 +429,13 @@ def _fill(plane: VideoPlane, samples: Plane) -> None:
     rows[:, : plane.width] = samples
 
 
-def _gray_picture(info: VideoInfo, format: PictureFormat) -> Picture:
+def gray_picture(format: PictureFormat, pts: int) -> Picture:
+    """A picture of middle gray, for trials."""
+
     def flat(height: int, width: int) -> Plane:
         if format.bit_depth == 8:
             return np.full((height, width), 128, np.uint8)
         return np.full((height, width), 1 << (format.bit_depth - 1), np.uint16)
 
     chroma = flat(format.chroma_height, format.chroma_width)
-    return Picture(info.start_pts, 1, flat(format.height, format.width), chroma, chroma)
+    return Picture(pts, 1, flat(format.height, format.width), chroma, chroma)

@@ -1,0 +1,427 @@
+"""Finished segments and everything else of the source, in one stream-copy mux.
+
+    warnings = join_segments(files, info, Path("film.color.part.mp4"))
+
+Nothing is decoded or encoded. The picture's packets get their times from the segments' records,
+in the source's time base; every other track keeps its packets and its times, so sound and picture
+stay where they were to each other.
+"""
+
+from __future__ import annotations
+
+import heapq
+import io
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import lcm
+from pathlib import Path
+from typing import Any
+
+import av
+from av.codec import Codec
+from av.container.input import InputContainer
+from av.container.output import OutputContainer
+from av.packet import Packet
+from av.stream import AttachmentStream, Discard, Stream
+from av.video.stream import VideoStream
+
+from vidcolor.errors import OutputError
+from vidcolor.frames import BEGINNING, END, VideoInfo
+from vidcolor.media.probe import RAW_TAGS, open_source
+from vidcolor.media.segments import (
+    DeeperReorderError,
+    add_picture,
+    check_segments,
+    display_ranks,
+    open_segment,
+    picture_packets,
+    reorder_depth,
+)
+from vidcolor.media.segments import SegmentFile as SegmentFile
+from vidcolor.media.subtitles import ConversionError, converted, missing_ffmpeg
+from vidcolor.media.tracks import (
+    MP4_FAMILY,
+    Track,
+    add_copy,
+    film_tags,
+    left_out,
+    lost_shape,
+    lost_tags,
+    muxer_of,
+    plan_tracks,
+    track_tags,
+)
+from vidcolor.media.write import (
+    BITEXACT,
+    EncoderChoice,
+    SegmentWriter,
+    gray_picture,
+    picture_format,
+    words_of,
+    write_error,
+)
+
+
+def join_segments(
+    segments: Sequence[SegmentFile],
+    info: VideoInfo,
+    output: Path,
+    *,
+    start: int = BEGINNING,
+    end: int = END,
+    comment: str | None = None,
+) -> list[str]:
+    """Write the finished film to `output`, which carries its final suffix; the caller renames it.
+
+    With `start` or `end` the film is a cut: its times begin at zero, and sound, subtitles and
+    chapters are cut to it. `comment` becomes the film's comment where the source has none.
+    Returns a sentence for each thing the container can't hold. Raises JobError when segments
+    don't belong together or don't hold what their records say, OutputError when the output can't
+    be written.
+    """
+    check_segments(segments)
+    muxer = muxer_of(output)
+    with open_source(info.path) as source:
+        plan = plan_tracks(source, info, muxer)
+        warnings = _warnings(source, info, plan, muxer, _codec_of(segments[0]))
+    span = _span(segments, info, cut=start > BEGINNING or end < END)
+    depth = reorder_depth(display_ranks(segments[0]))
+    while True:
+        job = _Join(segments, info, output, muxer, plan, span, depth, comment)
+        try:
+            job.run()
+            return warnings
+        except _RefusedError as refused:
+            # A container may take a track's headers and then stumble over a packet: once more
+            # without it, rather than fail after hours of work.
+            plan = [track for track in plan if track.index != refused.index]
+            warnings.append(left_out(info, refused.index, refused.why))
+        except ConversionError as error:
+            plan = [track for track in plan if track.way != "convert"]
+            warnings.append(f"the subtitles are left out: {error}")
+        except DeeperReorderError as deeper:
+            depth = deeper.depth
+
+
+def check_output_container(info: VideoInfo, output: Path, choice: EncoderChoice) -> list[str]:
+    """The warnings join_segments will give for this output, before the work starts.
+
+    Raises OutputError for a suffix no muxer knows, and for a container that can't hold the
+    encoder's pictures.
+    """
+    muxer = muxer_of(output)
+    refusal = _picture_refusal(info, muxer, choice)
+    if refusal:
+        raise OutputError(
+            f"{output.suffix} files can't hold {choice.codec} ({refusal}); "
+            "use .mkv, or another --codec."
+        )
+    with open_source(info.path) as source:
+        plan = plan_tracks(source, info, muxer)
+        return _warnings(source, info, plan, muxer, Codec(choice.codec, "w").canonical_name)
+
+
+def _picture_refusal(info: VideoInfo, muxer: str, choice: EncoderChoice) -> str | None:
+    """Why a container doesn't take an encoder's pictures, tried with a few gray ones."""
+    layout = picture_format(info, choice)
+    memory = io.BytesIO()
+    with tempfile.TemporaryDirectory(prefix="vidcolor-") as folder:
+        path = Path(folder) / "try.mkv"
+        with SegmentWriter(path, info, layout, choice) as writer:
+            for number in range(_TRIAL_FRAMES):
+                writer.write(gray_picture(layout, info.start_pts + number))
+            record = writer.close()
+        segment = SegmentFile(path, record.pts, record.durations, record.extradata_sha256)
+        depth = reorder_depth(display_ranks(segment))
+        try:
+            with open_segment(segment) as template, av.open(memory, "w", format=muxer) as trial:
+                picture = add_picture(trial, template.streams.video[0], info, muxer)
+                codec = template.streams.video[0].codec_context.codec.canonical_name
+                for _, packet in picture_packets([segment], info, picture, Fraction(0), depth):
+                    trial.mux(packet)
+            memory.seek(0)
+            with av.open(memory) as back:
+                held = [stream.codec_context for stream in back.streams.video]
+        except (av.FFmpegError, OSError, ValueError) as error:
+            return words_of(error)
+    kept = any(context and context.codec.canonical_name == codec for context in held)
+    return None if kept else "they come back as something else"
+
+
+_TRIAL_FRAMES = 5
+
+
+def _warnings(
+    source: InputContainer, info: VideoInfo, plan: list[Track], muxer: str, codec: str
+) -> list[str]:
+    said = [track.warning for track in plan]
+    said += [lost_tags(source, muxer), lost_shape(info, muxer, codec)]
+    if any(track.way == "convert" for track in plan):
+        said.append(missing_ffmpeg())
+    return [sentence for sentence in said if sentence]
+
+
+def _codec_of(segment: SegmentFile) -> str:
+    with open_segment(segment) as container:
+        return container.streams.video[0].codec_context.codec.canonical_name
+
+
+@dataclass(frozen=True)
+class _Span:
+    """Which part of the source's time goes out, in exact seconds."""
+
+    origin: Fraction
+    """What becomes zero."""
+
+    stop: Fraction | None
+    """Half-open end of a cut; None for a whole film, whose sound may outlast its picture."""
+
+    cut: bool
+
+
+def _span(segments: Sequence[SegmentFile], info: VideoInfo, cut: bool) -> _Span:
+    if cut:
+        last = segments[-1]
+        stop = (last.pts[-1] + last.durations[-1]) * info.time_base
+        return _Span(segments[0].pts[0] * info.time_base, stop, True)
+    origin = Fraction(0)
+    if info.container in ("mpegts", "mpeg"):
+        # Broadcast clocks begin anywhere, hours from zero.
+        with open_source(info.path) as source:
+            ticks = Fraction(source.start_time or 0, av.time_base) / info.time_base
+            origin = round(ticks) * info.time_base
+    return _Span(origin, None, False)
+
+
+class _RefusedError(Exception):
+    def __init__(self, index: int, why: str) -> None:
+        super().__init__(why)
+        self.index, self.why = index, why
+
+
+@dataclass
+class _Join:
+    """One attempt at the mux."""
+
+    segments: Sequence[SegmentFile]
+    info: VideoInfo
+    output: Path
+    muxer: str
+    plan: list[Track]
+    span: _Span
+    depth: int
+    comment: str | None
+    last_dts: dict[int, int] = field(default_factory=dict)
+    """By index in the output: the mux refuses times that fall."""
+
+    def run(self) -> None:
+        texts = [track for track in self.plan if track.way == "convert"]
+        indexes, codec = [track.index for track in texts], texts[0].codec if texts else ""
+        with ExitStack() as stack:
+            source = stack.enter_context(open_source(self.info.path))
+            template = stack.enter_context(open_segment(self.segments[0]))
+            turned = stack.enter_context(
+                converted(self.info.path, indexes, codec, beside=self.output)
+            )
+            try:
+                self._write(source, template, turned)
+            except (av.FFmpegError, OSError) as error:
+                raise write_error(self.output, error) from error
+
+    def _write(
+        self, source: InputContainer, template: InputContainer, turned: dict[int, Stream]
+    ) -> None:
+        options = self._muxer_options(source)
+        out = av.open(
+            str(self.output), "w", format=self.muxer, options=options, metadata_errors=RAW_TAGS
+        )
+        out.flags |= BITEXACT
+        try:
+            picture, copies = self._add_streams(out, source, template, turned)
+            out.start_encoding()
+            self._mux_all(out, source, picture, copies, turned)
+        except BaseException:
+            # The first error is the one to tell.
+            with suppress(av.FFmpegError, OSError):
+                out.close()
+            raise
+        out.close()
+
+    def _muxer_options(self, source: InputContainer) -> dict[str, str]:
+        if self.muxer == "matroska":
+            # The defaults would mark tracks as default that weren't, and move the whole film to
+            # where the sound's first packet, often just before zero, becomes zero.
+            return {"default_mode": "passthrough", "avoid_negative_ts": "disabled"}
+        if self.muxer not in MP4_FAMILY:
+            return {}
+        # What a track waits before it begins is kept in this unit; the usual 1000 rounds it.
+        starts = [self.segments[0].pts[0] * self.info.time_base - self.span.origin]
+        for stream in source.streams.audio:
+            starts.append((stream.start_time or 0) * (stream.time_base or 0) - self.span.origin)
+        exact = lcm(1000, *(start.denominator for start in starts if start > 0))
+        return {"movie_timescale": str(exact)} if 1000 < exact < 2**31 else {}
+
+    def _add_streams(
+        self,
+        out: OutputContainer,
+        source: InputContainer,
+        template: InputContainer,
+        turned: dict[int, Stream],
+    ) -> tuple[VideoStream, dict[int, Stream]]:
+        """The output's streams in the source's order: the picture's, and the others by index."""
+        copies: dict[int, Stream] = {}
+        picture: VideoStream | None = None
+        for track in self.plan:
+            stream = source.streams[track.index]
+            if track.way == "picture":
+                picture = add_picture(out, template.streams.video[0], self.info, self.muxer)
+                picture.metadata.update(track_tags(stream, self.muxer))
+                picture.disposition = stream.disposition
+            elif track.way == "copy":
+                copies[track.index] = add_copy(out, stream, self.muxer)
+            elif track.way == "convert":
+                copy = add_copy(out, turned[track.index], self.muxer)
+                copy.metadata.clear()
+                copy.metadata.update(track_tags(stream, self.muxer))
+                copy.disposition = stream.disposition
+                copies[track.index] = copy
+            elif track.way == "attach":
+                _attach(out, stream)
+            elif track.way == "cover":
+                _attach_cover(out, self.info.path, stream)
+        assert picture is not None
+        out.metadata.update(film_tags(source))
+        if self.comment:
+            out.metadata.setdefault("comment", self.comment)
+        out.set_chapters(self._chapters(source))
+        return picture, copies
+
+    def _chapters(self, source: InputContainer) -> list[Any]:
+        chapters = []
+        for chapter in source.chapters():
+            base = chapter["time_base"] or Fraction(1, av.time_base)
+            begin = chapter["start"] * base - self.span.origin
+            finish = chapter["end"] * base - self.span.origin
+            if self.span.stop is not None:
+                begin, finish = max(begin, Fraction(0)), min(finish, self._length())
+                if begin >= finish:
+                    continue
+            times = {"start": round(begin / base), "end": round(finish / base)}
+            chapters.append({**chapter, **times, "time_base": base})
+        return chapters
+
+    def _length(self) -> Fraction:
+        assert self.span.stop is not None
+        return self.span.stop - self.span.origin
+
+    def _mux_all(
+        self,
+        out: OutputContainer,
+        source: InputContainer,
+        picture: VideoStream,
+        copies: dict[int, Stream],
+        turned: dict[int, Stream],
+    ) -> None:
+        kept = {index: copy for index, copy in copies.items() if index not in turned}
+        sources = [
+            picture_packets(self.segments, self.info, picture, self.span.origin, self.depth),
+            self._copied(source, kept),
+        ]
+        if turned:
+            renamed = {stream.index: copies[index] for index, stream in turned.items()}
+            texts = next(iter(turned.values())).container
+            assert isinstance(texts, InputContainer)
+            sources.append(self._copied(texts, renamed))
+        origin = {copy.index: index for index, copy in copies.items()}
+        for _, packet in heapq.merge(*sources, key=lambda pair: pair[0]):
+            place = packet.stream_index
+            try:
+                out.mux(packet)
+            except (av.FFmpegError, ValueError) as error:
+                if place not in origin or isinstance(error, OSError):
+                    raise
+                raise _RefusedError(origin[place], f"FFmpeg says {words_of(error)!r}") from error
+
+    def _copied(
+        self, container: InputContainer, copies: dict[int, Stream]
+    ) -> Iterator[tuple[float, Packet[Any]]]:
+        """Packets of the given streams, moved to the output's time, with their time in seconds."""
+        if not copies:
+            return
+        for stream in container.streams:
+            if stream.index not in copies:
+                stream.discard = Discard.all
+        now = 0.0
+        for packet in container.demux([container.streams[index] for index in copies]):
+            if not packet.size:
+                continue
+            copy = copies[packet.stream_index]
+            if self._place(packet, copy.index):
+                assert packet.dts is not None
+                now = max(now, float(packet.dts * packet.time_base))
+                packet.stream = copy
+                yield now, packet
+
+    def _place(self, packet: Packet[Any], place: int) -> bool:
+        """Give a packet its time in the output; False when it has none, or lies outside a cut."""
+        kind, base = packet.stream.type, packet.time_base
+        pts = packet.pts if packet.pts is not None else packet.dts
+        dts = packet.dts if packet.dts is not None else packet.pts
+        if kind == "video":
+            # Cover art: a picture of no time.
+            pts = dts = 0
+        elif pts is None or dts is None:
+            return False
+        else:
+            shift = round(self.span.origin / base)
+            pts, dts = pts - shift, dts - shift
+        packet.pts, packet.dts = pts, dts
+        if self.span.stop is not None and kind != "video" and not self._clip(packet, base, kind):
+            return False
+        last = self.last_dts.get(place)
+        if last is not None:
+            # Lines of text may begin together; the packets of a sound follow each other.
+            packet.dts = max(packet.dts, last if kind == "subtitle" else last + 1)
+            packet.pts = max(packet.pts, packet.dts)
+        self.last_dts[place] = packet.dts
+        return True
+
+    def _clip(self, packet: Packet[Any], base: Fraction, kind: str) -> bool:
+        """Cut a packet to the span; sound is kept whole or not at all."""
+        assert packet.pts is not None
+        if packet.pts * base >= self._length():
+            return False
+        if kind != "subtitle":
+            return packet.pts >= 0
+        over = packet.pts + (packet.duration or 0)
+        if over <= 0:
+            return False
+        packet.pts = packet.dts = max(packet.pts, 0)
+        packet.duration = min(over, int(self._length() / base)) - packet.pts
+        return True
+
+
+def _attach(out: OutputContainer, stream: Stream) -> None:
+    assert isinstance(stream, AttachmentStream)
+    name = stream.name or f"attachment{stream.index}"
+    copy = out.add_attachment(name, stream.mimetype or "application/octet-stream", stream.data)
+    copy.metadata.update({k: v for k, v in stream.metadata.items() if k not in copy.metadata})
+
+
+def _attach_cover(out: OutputContainer, path: Path, stream: Stream) -> None:
+    """Cover art as Matroska keeps it: an attached picture file."""
+    suffix, kind = {"png": ("png", "image/png"), "bmp": ("bmp", "image/bmp")}.get(
+        stream.codec_context.codec.canonical_name, ("jpg", "image/jpeg")
+    )
+    name = stream.metadata.get("filename") or f"cover.{suffix}"
+    with open_source(path) as again:
+        packets = again.demux(again.streams[stream.index])
+        data = next((bytes(packet) for packet in packets if packet.size), b"")
+    if data:
+        copy = out.add_attachment(name, stream.metadata.get("mimetype") or kind, data)
+        title = stream.metadata.get("title")
+        if title:
+            copy.metadata["title"] = title

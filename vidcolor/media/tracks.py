@@ -1,0 +1,250 @@
+"""What becomes of each stream of a source in the finished film's container.
+
+    with open_source(info.path) as source:
+        for track in plan_tracks(source, info, muxer_of(Path("film.color.mp4"))):
+            print(track.index, track.way, track.warning)
+
+Nothing is dropped in silence: a track that can't be kept carries a sentence saying why. Whether a
+container takes a track is found out by muxing its first packets into memory.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import av
+from av.container.input import InputContainer
+from av.container.output import OutputContainer
+from av.packet import Packet
+from av.stream import AttachmentStream, Stream
+
+from vidcolor.errors import OutputError
+from vidcolor.frames import VideoInfo
+from vidcolor.media.probe import codec_name, is_cover
+from vidcolor.media.subtitles import TEXT_CODECS
+from vidcolor.media.write import words_of
+
+Way = Literal["picture", "copy", "convert", "cover", "attach", "leave"]
+
+_MUXERS = {
+    # FFmpeg would take .m4v for a bare MPEG-4 stream or for iPod's narrow MP4.
+    ".m4v": "mp4",
+    ".mp4": "mp4",
+    ".mov": "mov",
+    ".mkv": "matroska",
+    ".webm": "webm",
+}
+MP4_FAMILY = frozenset({"mp4", "mov", "ipod", "3gp", "psp"})
+_TEXT_OF = {"matroska": "srt", "webm": "webvtt"} | dict.fromkeys(MP4_FAMILY, "mov_text")
+_HELD_TEXT = {
+    "matroska": frozenset({"subrip", "srt", "ass", "ssa", "webvtt"}),
+    "webm": frozenset({"webvtt"}),
+} | dict.fromkeys(MP4_FAMILY, frozenset({"mov_text"}))
+
+_TRIAL_PACKETS = 2000
+"""How far into a source to look for each track's first packet."""
+
+_STALE_TAGS = ("duration", "encoder", "number_of_", "bps", "_statistics_", "vendor_id")
+"""Tags about the old packets or the old file, by how they begin."""
+
+_CONTAINER_TAGS = frozenset(
+    {"major_brand", "minor_version", "compatible_brands", "encoder", "software"}
+)
+_MP4_TAGS = frozenset(
+    {
+        *("title", "artist", "album_artist", "performer", "composer", "author", "album", "track"),
+        *("disc", "date", "creation_time", "comment", "genre", "copyright", "grouping", "lyrics"),
+        *("description", "synopsis", "show", "episode_id", "season_number", "episode_sort"),
+        *("network", "keywords", "media_type", "hd_video", "gapless_playback", "compilation"),
+        *("rating", "location", "location-eng"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Track:
+    """One stream of the source and its way into the output."""
+
+    index: int
+    way: Way
+    """`picture` is replaced by the coloured segments; `convert` is text turned into `codec`;
+    `cover` and `attach` become attachments."""
+
+    codec: str = ""
+    warning: str | None = None
+
+
+def muxer_of(output: Path) -> str:
+    """FFmpeg's muxer for a file name. Raises OutputError for a suffix no muxer knows."""
+    known = _MUXERS.get(output.suffix.lower())
+    if known:
+        return known
+    try:
+        with av.open(f"film{output.suffix}", "w") as unopened:
+            name = unopened.format.name
+    except ValueError:
+        name = "image2"
+    if name.startswith("image2") or not output.suffix:
+        raise OutputError(
+            f"{output} ends in no known video format; name it .mp4, .mov, .mkv or .webm."
+        )
+    return name
+
+
+def plan_tracks(source: InputContainer, info: VideoInfo, muxer: str) -> list[Track]:
+    """A way for each stream of `source`, in its order. Reads the source's first packets."""
+    wanted = [s for s in source.streams if s.index != info.stream_index and s.codec_context]
+    first = _first_packets(source, wanted)
+    chapters = bool(source.chapters())
+    return [
+        _track(stream, info, muxer, first.get(stream.index), chapters) for stream in source.streams
+    ]
+
+
+def add_copy(out: OutputContainer, stream: Stream, muxer: str) -> Stream:
+    """A stream of `out` for the packets of `stream`, with its tags and disposition."""
+    copy: Stream = out.add_stream_from_template(stream, opaque=True)
+    copy.metadata.update(track_tags(stream, muxer))
+    copy.disposition = stream.disposition
+    return copy
+
+
+def track_tags(stream: Stream, muxer: str) -> dict[str, str]:
+    """A stream's tags, without those about its old packets; MP4's `name` is a title."""
+    tags = {
+        key: value
+        for key, value in stream.metadata.items()
+        if not key.lower().startswith(_STALE_TAGS)
+    }
+    if "name" in tags and "title" not in tags:
+        tags["title"] = tags.pop("name")
+    if tags.get("language") == "und" and muxer not in MP4_FAMILY:
+        del tags["language"]
+    return tags
+
+
+def film_tags(source: InputContainer) -> dict[str, str]:
+    """The container's own tags, without those the new muxer writes itself."""
+    return {k: v for k, v in source.metadata.items() if k.lower() not in _CONTAINER_TAGS}
+
+
+def lost_tags(source: InputContainer, muxer: str) -> str | None:
+    """A sentence about the tags that the output can't hold."""
+    if muxer not in MP4_FAMILY:
+        return None
+    lost = sorted(key for key in film_tags(source) if key.lower() not in _MP4_TAGS)
+    if not lost:
+        return None
+    return f"{_family(muxer)} has no place for some tags, left out: {', '.join(lost)}."
+
+
+def lost_shape(info: VideoInfo, muxer: str, codec: str) -> str | None:
+    """A sentence about a turned or stretched picture that the output can't tell players of."""
+    shaped = muxer in MP4_FAMILY or muxer in ("matroska", "webm")
+    if info.rotation and not shaped:
+        return (
+            f"the picture must be turned by {info.rotation} degrees, which {_family(muxer)} "
+            "can't say; use .mp4 or .mkv."
+        )
+    # PyAV can't tell the Matroska muxer of an aspect; these codecs tell it in their own headers.
+    told = codec in ("h264", "hevc", "mpeg2video", "mpeg4") or muxer in MP4_FAMILY
+    if info.sample_aspect != 1 and not told:
+        return (
+            f"the sample aspect {info.sample_aspect.numerator}:{info.sample_aspect.denominator} "
+            f"is left out: {_family(muxer)} can't be given one for {codec} pictures; use .mp4."
+        )
+    return None
+
+
+def _first_packets(source: InputContainer, wanted: list[Stream]) -> dict[int, Packet[Stream]]:
+    found: dict[int, Packet[Stream]] = {}
+    if not wanted:
+        return found
+    try:
+        for count, packet in enumerate(source.demux(wanted)):
+            if packet.size and packet.dts is not None:
+                found.setdefault(packet.stream_index, packet)
+            if len(found) == len(wanted) or count > _TRIAL_PACKETS:
+                break
+    except av.FFmpegError:
+        pass
+    return found
+
+
+def _track(
+    stream: Stream, info: VideoInfo, muxer: str, packet: Packet[Stream] | None, chapters: bool
+) -> Track:
+    if stream.index == info.stream_index:
+        return Track(stream.index, "picture")
+    if isinstance(stream, AttachmentStream) or stream.type == "attachment":
+        if muxer == "matroska":
+            return Track(stream.index, "attach")
+        return _left(stream, f"{_family(muxer)} holds no attachments")
+    if stream.type == "data" or stream.type not in ("video", "audio", "subtitle"):
+        # MP4 keeps its chapters a second time, as a track of text; they are written anew.
+        if chapters and stream.name == "bin_data":
+            return Track(stream.index, "leave")
+        return _left(stream, "data tracks can't be kept")
+    if is_cover(stream) and muxer == "matroska":
+        return Track(stream.index, "cover")
+    if stream.type == "subtitle":
+        return _subtitle_track(stream, muxer, packet)
+    refusal = _refusal(stream, muxer, packet)
+    return _left(stream, refusal) if refusal else Track(stream.index, "copy")
+
+
+def _subtitle_track(stream: Stream, muxer: str, packet: Packet[Stream] | None) -> Track:
+    codec = codec_name(stream)
+    if codec not in TEXT_CODECS:
+        if muxer in MP4_FAMILY:
+            return _left(stream, f"{_family(muxer)} holds no subtitles that are pictures")
+        refusal = _refusal(stream, muxer, packet)
+        return _left(stream, refusal) if refusal else Track(stream.index, "copy")
+    if codec in _HELD_TEXT.get(muxer, frozenset()):
+        return Track(stream.index, "copy")
+    target = _TEXT_OF.get(muxer)
+    if target is None:
+        return _left(stream, f"{_family(muxer)} holds no subtitles")
+    styled = f"{_named(stream)} becomes {target}, without its styling."
+    return Track(stream.index, "convert", target, styled if codec in ("ass", "ssa") else None)
+
+
+def _refusal(stream: Stream, muxer: str, packet: Packet[Stream] | None) -> str | None:
+    """Why `muxer` doesn't take a stream, in its own words; None when it does."""
+    if stream.codec_context is None:
+        return "FFmpeg doesn't know its codec"
+    try:
+        with av.open(io.BytesIO(), "w", format=muxer) as trial:
+            copy = add_copy(trial, stream, muxer)
+            trial.start_encoding()
+            if packet is not None:
+                packet.stream = copy
+                trial.mux(packet)
+    except (av.FFmpegError, OSError, ValueError) as error:
+        return f"{_family(muxer)} doesn't take {codec_name(stream)} ({words_of(error)})"
+    return None
+
+
+def left_out(info: VideoInfo, index: int, why: str) -> str:
+    """The sentence for a track that is dropped."""
+    stream = next(each for each in info.streams if each.index == index)
+    language = f", {stream.language}" if stream.language else ""
+    return f"{stream.kind} track {index} ({stream.codec}{language}) is left out: {why}."
+
+
+def _left(stream: Stream, why: str) -> Track:
+    return Track(stream.index, "leave", warning=f"{_named(stream)} is left out: {why}.")
+
+
+def _named(stream: Stream) -> str:
+    language = stream.metadata.get("language")
+    kind = "cover picture" if is_cover(stream) else f"{stream.type} track"
+    named = stream.metadata.get("filename") or codec_name(stream)
+    return f"{kind} {stream.index} ({named}{f', {language}' if language else ''})"
+
+
+def _family(muxer: str) -> str:
+    return {"matroska": "Matroska", "webm": "WebM", "mov": "MOV"}.get(muxer, muxer.upper())
