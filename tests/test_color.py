@@ -55,8 +55,8 @@ def test_chroma_is_that_of_the_lab_color(tags):
 @pytest.mark.parametrize("bit_depth", [8, 10, 12])
 def test_no_color_is_exactly_neutral(tags, bit_depth):
     space, small = ColorSpace(tags, bit_depth=bit_depth), ColorSpace(tags, bit_depth=8)
-    dtype = np.uint8 if bit_depth == 8 else np.uint16
-    luma = np.random.default_rng(0).integers(0, 1 << bit_depth, (48, 64)).astype(dtype)
+    codes = np.random.default_rng(0).integers(0, 1 << bit_depth, (48, 64))
+    luma = codes.astype(np.uint8) if bit_depth == 8 else codes.astype(np.uint16)
     guide = (luma[::4, ::4] >> (bit_depth - 8)).astype(np.uint8)
     chroma = small.chroma(guide, np.zeros((2, 12, 16), np.float32))
     planes = render_chroma(luma, guide, chroma, space, size=(32, 24), guide_space=small)

@@ -41,9 +41,8 @@ def test_colour_that_moves_along_has_no_warp_error():
     one, other = moving_texture(0), moving_texture(3)
     flow = FlowPair.measure(one, other)
     assert flow.visible.mean() > 0.7
-    along = [np.dstack([g, g]).astype(np.float32) / 8 for g in (one, other)]
-    assert warp_error_ab(*along, flow) < 0.7
+    here, there = (np.dstack([g, g]).astype(np.float32) / np.float32(8) for g in (one, other))
+    assert warp_error_ab(here, there, flow) < 0.7
     flat = np.zeros((80, 120, 2), np.float32)
     assert warp_error_ab(flat, flat + np.array([3, 4], np.float32), flow) == pytest.approx(5)
-    stays = [along[0], along[0]]
-    assert warp_error_ab(*stays, flow) > 3 * warp_error_ab(*along, flow)
+    assert warp_error_ab(here, here, flow) > 3 * warp_error_ab(here, there, flow)

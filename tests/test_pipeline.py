@@ -8,6 +8,7 @@ import threading
 from dataclasses import replace
 from fractions import Fraction
 from itertools import islice, pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,7 +61,7 @@ def fingerprints(colorizer, start=BEGINNING, end=END):
     }
 
 
-SOURCES = {
+SOURCES: dict[str, dict[str, Any]] = {
     "h264": {"suffix": "mp4", "frames": 96, "cuts": (31, 64), "gop": 12},
     "one keyframe": {"suffix": "mkv", "frames": 72, "cuts": (40,), "gop": 250},
     "variable rate": {
@@ -71,7 +72,7 @@ SOURCES = {
     "10 bit": {"suffix": "mkv", "frames": 60, "pixel_format": "yuv420p10le", "cuts": (25,)},
     "linear": {"suffix": "avi", "frames": 60, "codec": "mpeg4", "cuts": (22,)},
 }
-WAYS = {
+WAYS: dict[str, dict[str, Any]] = {
     "plain": {},
     "every frame": {"anchor_every": 1},
     "sparse": {"anchor_every": 8},
@@ -107,7 +108,7 @@ def test_segments_of_any_length_add_up(tmp_path, engine):
     whole = fingerprints(colorizer)
     times = [*sorted(whole), END]
     for length in (5, 16, 37):
-        pieces = {}
+        pieces: dict[int, str] = {}
         borders = [*times[:-1:length], END]
         for start, end in pairwise(borders):
             pieces |= fingerprints(colorizer, start, end)

@@ -15,7 +15,7 @@ LAB = 2e-3
 """Our Lab against scikit-image's, Lab units: constants of the standard are rounded differently."""
 
 CHROMA = 5e-4
-"""Our Cb, Cr against Lab to RGB by scikit-image and the matrix's definition; 8 bits step by 4e-3."""
+"""Our Cb, Cr against scikit-image's Lab to RGB and the matrix's definition; 8 bits step by 4e-3."""
 
 GAMUT = 1e-4
 """How far R'G'B' may lie outside 0..1 after the gamut's scale: rounding of float32."""

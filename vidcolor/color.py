@@ -172,6 +172,16 @@ class ColorSpace:
         return codes.reshape(luma.shape).astype(dtype), chroma
 
 
+def rgb_to_lab(rgb: Floats) -> Floats:
+    """sRGB (h, w, 3) in 0..1 -> CIE Lab (h, w, 3), float32."""
+    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB), np.float32)
+
+
+def lab_to_rgb(lab: Floats) -> Floats:
+    """CIE Lab (h, w, 3) -> sRGB (h, w, 3), clipped to 0..1, float32."""
+    return np.asarray(np.clip(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), 0, 1), np.float32)
+
+
 def lab_root(light: Floats) -> Floats:
     """f of CIE Lab: the cube root with its straight toe; light relative to white."""
     toe = light * np.float32(841 / 108) + np.float32(4 / 29)

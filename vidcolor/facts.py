@@ -12,11 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vidcolor.color import ColorSpace
+from vidcolor.color import ColorSpace, rgb_to_lab
 from vidcolor.frames import Frame, Plane, VideoInfo
 from vidcolor.resample import shrink
 
@@ -104,7 +103,7 @@ def small_lab(frame: Frame, info: VideoInfo, size: tuple[int, int] = (96, 72)) -
     red, blue = luma + 2 * (1 - space.kr) * cr, luma + 2 * (1 - space.kb) * cb
     green = (luma - space.kr * red - space.kb * blue) / (1 - space.kr - space.kb)
     rgb = np.clip(np.dstack([red, green, blue]), 0, 1).astype(np.float32)
-    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB), np.float32)
+    return rgb_to_lab(rgb)
 
 
 def tint_residual(lab: Floats) -> float:

@@ -24,6 +24,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,7 @@ from vidcolor.smoothing import (
 )
 
 Floats = NDArray[np.float32]
+T = TypeVar("T")
 
 REACH_FRAMES = GATHER_REACH_FRAMES + COVERAGE_REACH_FRAMES + CUT_REACH_FRAMES + 1
 """R: no decision about a frame looks further than this; the 1 is the predecessor that the
@@ -371,13 +373,11 @@ def reached(
         yield item.future, steps, other
 
 
-def windows(
-    items: Iterator[Item], before: int, after: int
-) -> Iterator[tuple[list[Item], Item, list[Item]]]:
+def windows(items: Iterator[T], before: int, after: int) -> Iterator[tuple[list[T], T, list[T]]]:
     """Each item with up to `before` items on its left and `after` on its right; fewer only where
     the stream begins or ends."""
-    left: deque[Item] = deque(maxlen=before)
-    right: deque[Item] = deque(islice(items, after + 1))
+    left: deque[T] = deque(maxlen=before)
+    right: deque[T] = deque(islice(items, after + 1))
     while right:
         item = right.popleft()
         yield list(left), item, list(right)

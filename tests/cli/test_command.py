@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import subprocess
 import sys
 from dataclasses import fields
@@ -9,7 +11,7 @@ from dataclasses import fields
 import pytest
 
 from vidcolor import __version__
-from vidcolor.cli import app, run_arguments
+from vidcolor.cli import app, plain_log, quiet_threads, run_arguments
 from vidcolor.settings import Settings
 
 COMMANDS = (["run"], ["models"], ["models", "list"], ["models", "pull"])
@@ -83,7 +85,8 @@ def test_bad_commands(capsys, arguments):
     assert err.count("\n") == 1
 
 
-def test_models_list(capsys):
+def test_models_list(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("VIDCOLOR_CACHE", str(tmp_path))
     assert run_arguments(["models", "list"]) == 0
     out = capsys.readouterr().out
     for name in ("siggraph17", "eccv16", "compact", "auto takes"):
@@ -103,3 +106,49 @@ def test_models_pull_of_an_unknown_name(capsys):
     err = capsys.readouterr().err
     assert err.startswith("error: ")
     assert "siggraph17" in err
+
+
+def test_models_pull_says_where_the_file_is(capsys, monkeypatch, tmp_path):
+    asked = []
+
+    def download(name, *, progress):
+        asked.append((name, progress))
+        return tmp_path / "weights.pth"
+
+    monkeypatch.setattr("vidcolor.models.weights.download", download)
+    assert run_arguments(["models", "pull", "siggraph17"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'weights.pth'}\n"
+    # Nobody watches a pipe.
+    assert asked == [("siggraph17", None)]
+
+
+def test_models_pull_that_fails_is_one_sentence(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("VIDCOLOR_CACHE", str(tmp_path / "file" / "cache"))
+    (tmp_path / "file").touch()
+    assert run_arguments(["models", "pull", "siggraph17"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert "VIDCOLOR_CACHE" in err
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_are_told_to_wait_quietly_unless_the_user_says(monkeypatch, before, after):
+    if before is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    else:
+        monkeypatch.setenv("OMP_WAIT_POLICY", before)
+    quiet_threads()
+    assert os.environ["OMP_WAIT_POLICY"] == after
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+
+
+def test_the_librarys_warnings_look_like_the_commands(capsys, monkeypatch):
+    assert logging.lastResort is not None
+    monkeypatch.setattr(logging.lastResort, "formatter", None)
+    plain_log()
+    record = logging.LogRecord(
+        "vidcolor.media", logging.WARNING, "", 1, "%s is damaged", ("a",), None
+    )
+    logging.lastResort.handle(record)
+    assert capsys.readouterr().err == "warning: a is damaged\n"

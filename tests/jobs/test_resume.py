@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -180,3 +182,25 @@ def test_the_same_command_makes_the_same_segments(begun, film, tmp_path):
     for name in segment_stamps(output):
         mine, other = (folder_path(path) / "segments" / name for path in (output, again))
         assert mine.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.long
+def test_killed_again_and_again_at_any_time(film, uninterrupted, tmp_path):
+    """About 15 s: twelve kills anywhere between the start and the end of a slow run."""
+    output = tmp_path / "film.color.mkv"
+    command = ["run", str(film), "-o", str(output), *FAST]
+    rng, kept = random.Random(7), 0
+    for _ in range(12):
+        with process("slow", *command) as slow, contextlib.suppress(subprocess.TimeoutExpired):
+            try:
+                slow.communicate(timeout=rng.uniform(0.2, 3))
+            finally:
+                slow.kill()
+        if output.exists():
+            break
+        finished = len(segment_stamps(output))
+        assert finished >= kept
+        kept = finished
+    assert run_arguments(command) == 0
+    assert decoded(output) == uninterrupted
+    assert not folder_path(output).exists()

@@ -133,7 +133,7 @@ class Bars(OneLine):
         lines = [f"{event.source} -> {event.output}"]
         if event.why:
             lines.append(f"  auto took {event.why}")
-        plan = f"{event.frames} frames in {event.segments} segments"
+        plan = f"{_count(event.frames, 'frame')} in {_count(event.segments, 'segment')}"
         if event.segments_resumed:
             plan += f", {event.segments_resumed} of them finished by an earlier run"
         lines.append(f"  {event.engine}; {event.encoder}; {plan}")
@@ -177,22 +177,23 @@ def summary(outcome: Outcome) -> str:
         return f"{outcome.output} is already there and was left alone; --overwrite makes it again."
     fresh = outcome.frames - outcome.frames_resumed
     speed = f", {fresh / outcome.seconds:.1f} fps" if outcome.seconds and fresh else ""
+    frames = _count(outcome.frames, "frame")
     before = f" ({outcome.frames_resumed} by an earlier run)" if outcome.frames_resumed else ""
-    return f"{outcome.output}: {outcome.frames} frames{before} in {clock(outcome.seconds)}{speed}"
+    return f"{outcome.output}: {frames}{before} in {clock(outcome.seconds)}{speed}"
 
 
 def damage_sentence(outcome: Outcome) -> str:
     """What a damaged source means for the output."""
     said = []
     if outcome.damaged:
-        said.append(f"{_frames(outcome.damaged)} decoded with errors and may look wrong")
+        said.append(f"{_count(outcome.damaged, 'frame')} decoded with errors and may look wrong")
     if outcome.missing:
-        said.append(f"{_frames(outcome.missing)} couldn't be decoded and were left out")
+        said.append(f"{_count(outcome.missing, 'frame')} couldn't be decoded and were left out")
     return f"the source is damaged: {', '.join(said)}."
 
 
-def _frames(count: int) -> str:
-    return "1 frame" if count == 1 else f"{count} frames"
+def _count(number: int, thing: str) -> str:
+    return f"1 {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def clock(seconds: float) -> str:

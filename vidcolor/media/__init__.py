@@ -1,0 +1,1 @@
+"""Media: the only user of PyAV and ffmpeg: probe, read, write segments, join."""

@@ -21,13 +21,13 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from vidcolor.color import lab_to_rgb, rgb_to_lab
 from vidcolor.errors import TrainingError
 from vidcolor.metrics import colorfulness, psnr
 from vidcolor.models.compact import CompactModel
@@ -281,8 +281,8 @@ def measure(
     model.eval()
     sums: dict[str, list[float]] = {}
     for i in range(min(limit or len(photos), len(photos))):
-        truth = center_crop(photos.decode(i), size).astype(np.float32) / 255
-        lab = cv2.cvtColor(truth, cv2.COLOR_RGB2LAB)
+        truth = center_crop(photos.decode(i), size).astype(np.float32) / np.float32(255)
+        lab = rgb_to_lab(truth)
         lightness = torch.from_numpy(lab[None, None, ..., 0].copy())
         with torch.autocast("cpu", torch.bfloat16):
             heads = model.heads(lightness)
@@ -302,7 +302,7 @@ def measure(
 def with_ab(lab: NDArray[np.float32], ab: NDArray[np.float32]) -> NDArray[np.float32]:
     """RGB (H, W, 3) in 0..1 of `lab`'s lightness with `ab` (2, H, W)."""
     colored = np.dstack([lab[..., 0], ab[0], ab[1]]).astype(np.float32)
-    return np.clip(cv2.cvtColor(colored, cv2.COLOR_LAB2RGB), 0, 1)
+    return lab_to_rgb(colored)
 
 
 class Log:

@@ -19,7 +19,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vidcolor.color import rgb_to_lab
 from vidcolor.errors import TrainingError
+from vidcolor.resample import shrink
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 LUMA_709 = np.array([0.2126, 0.7152, 0.0722], np.float32)
@@ -90,9 +92,9 @@ def center_crop(rgb: ByteImage, size: int) -> ByteImage:
     h, w = rgb.shape[:2]
     scale = size / min(h, w)
     shape = (max(size, round(w * scale)), max(size, round(h * scale)))
-    small = cv2.resize(rgb, shape, interpolation=cv2.INTER_AREA)
+    small = shrink(rgb, shape)
     top, left = (small.shape[0] - size) // 2, (small.shape[1] - size) // 2
-    return np.asarray(small[top : top + size, left : left + size], np.uint8)
+    return small[top : top + size, left : left + size]
 
 
 def film_sample(rgb: ByteImage, *, size: int, rng: np.random.Generator) -> Sample:
@@ -102,7 +104,7 @@ def film_sample(rgb: ByteImage, *, size: int, rng: np.random.Generator) -> Sampl
     grain), since a network for films must see through that.
     """
     crop = random_crop(rgb, size=size, rng=rng)
-    lab = cv2.cvtColor(crop, cv2.COLOR_RGB2LAB)
+    lab = rgb_to_lab(crop)
     lightness = lab[..., 0]
     if rng.random() < 0.5:
         lightness = age(crop, lightness, rng)
@@ -117,9 +119,7 @@ def random_crop(rgb: ByteImage, *, size: int, rng: np.random.Generator) -> Float
     ch = max(16, min(h, round(side * stretch**0.5)))
     cw = max(16, min(w, round(side / stretch**0.5)))
     top, left = rng.integers(0, h - ch + 1), rng.integers(0, w - cw + 1)
-    crop = cv2.resize(
-        rgb[top : top + ch, left : left + cw], (size, size), interpolation=cv2.INTER_AREA
-    )
+    crop = shrink(rgb[top : top + ch, left : left + cw], (size, size))
     if rng.random() < 0.5:
         crop = crop[:, ::-1]
     return np.ascontiguousarray(crop, np.float32) / np.float32(255)
@@ -134,7 +134,7 @@ def age(crop: FloatImage, lightness: FloatImage, rng: np.random.Generator) -> Fl
     lightness = np.clip((lightness - mean) * contrast + mean + rng.uniform(-6, 6), 0, 100)
     lightness = 100 * (lightness / 100) ** gamma
     if rng.random() < 0.5:
-        lightness = cv2.GaussianBlur(lightness, (0, 0), rng.uniform(0.4, 1.4))
+        lightness = soften(lightness, rng.uniform(0.4, 1.4))
     if rng.random() < 0.6:
         lightness = lightness + grain(lightness.shape, rng)
     return np.clip(lightness, 0, 100).astype(np.float32)
@@ -144,12 +144,17 @@ def emulsion(crop: FloatImage, rng: np.random.Generator) -> FloatImage:
     """Lightness through a random spectral response: early film was blind to red."""
     weights = rng.dirichlet(6 * LUMA_709 + 0.6).astype(np.float32)
     gray = np.repeat((crop @ weights)[..., None], 3, axis=2)
-    return np.asarray(cv2.cvtColor(np.ascontiguousarray(gray), cv2.COLOR_RGB2LAB)[..., 0])
+    return rgb_to_lab(np.ascontiguousarray(gray))[..., 0]
 
 
 def grain(shape: tuple[int, ...], rng: np.random.Generator) -> FloatImage:
     """Noise in L units, fine or clumped."""
     noise = rng.standard_normal(shape).astype(np.float32)
     if rng.random() < 0.5:
-        noise = 2 * cv2.GaussianBlur(noise, (0, 0), 0.8)
+        noise = 2 * soften(noise, 0.8)
     return np.asarray(noise * rng.uniform(0.5, 5.0), np.float32)
+
+
+def soften(plane: FloatImage, sigma: float) -> FloatImage:
+    """Gaussian blur of a plane (h, w); sigma in pixels."""
+    return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma), np.float32)

@@ -1,0 +1,215 @@
+"""Frames come out whole, in order, and the same from anywhere."""
+
+from __future__ import annotations
+
+import logging
+import random
+import tracemalloc
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from tests.clips import luma, make_clip
+from tests.media.films import fingerprint, shared_clip
+from vidcolor.frames import BEGINNING, END
+from vidcolor.media import read
+from vidcolor.media.probe import probe
+from vidcolor.media.read import index_packets, read_frames, sample_frames
+
+VARIABLE = [0, 40, 80, 200, 210, 333, 1000, 1001, 1100, 1500, 1540, 1580, 1700, 2000, 2040, 2100]
+
+
+@pytest.mark.parametrize("depth", [8, 10, 12])
+@pytest.mark.parametrize("layout", ["gray", "yuv420p", "yuv444p", "nv12"])
+@pytest.mark.parametrize("size", [(64, 48), (63, 47)])
+def test_luma_is_bit_exact(tmp_path, layout, depth, size):
+    if layout == "nv12" and (depth != 8 or size == (63, 47)):
+        pytest.skip("rawvideo nv12 is 8 bits of even size")
+    width, height = size
+    deep = f"{depth}le" if depth > 8 else ""
+    path = make_clip(
+        tmp_path / "film.mkv" if layout != "nv12" else tmp_path / "film.nut",
+        frames=5,
+        width=width,
+        height=height,
+        pixel_format=layout + deep,
+        codec="ffv1" if layout != "nv12" else "rawvideo",
+        color=layout != "gray",
+    )
+    frames = list(read_frames(probe(path)))
+    assert len(frames) == 5
+    for index, frame in enumerate(frames):
+        assert frame.luma.shape == (height, width)
+        assert not frame.luma.flags.writeable
+        np.testing.assert_array_equal(frame.luma, luma(index, width, height, bit_depth=depth))
+        assert (frame.chroma is None) == (layout == "gray")
+
+
+@pytest.mark.parametrize("size", [(64, 48), (63, 47)])
+def test_rgb_is_converted_to_limited_luma(tmp_path, size):
+    width, height = size
+    path = make_clip(tmp_path / "f.mkv", frames=3, width=width, height=height, pixel_format="bgra")
+    for index, frame in enumerate(read_frames(probe(path))):
+        wanted = 16 + luma(index, width, height).astype(float) * 219 / 255
+        # The scaler rounds in fixed point.
+        assert np.abs(frame.luma - wanted).max() <= 1
+        assert frame.chroma is not None
+        assert frame.chroma[0].shape == (
+            (height, width) if width % 2 else (height // 2, width // 2)
+        )
+        assert np.abs(frame.chroma[0].astype(int) - 128).max() <= 1
+
+
+FILMS = {
+    "long_gop.mkv": {"gop": 250},
+    "short_gop.mp4": {"gop": 12},
+    "open_gop.mkv": {"options": {"x264-params": "open-gop=1:b-adapt=0:no-mbtree=1"}},
+    "refresh.mp4": {"options": {"x264-params": "intra-refresh=1:keyint=16:no-mbtree=1"}},
+    "variable.mkv": {"pts": VARIABLE, "gop": 4},
+    "variable.mp4": {"pts": VARIABLE, "gop": 4},
+    "reordered.avi": {"gop": 10},
+    "lossless.mkv": {"codec": "ffv1"},
+    "four.mkv": {"pixel_format": "yuv444p", "gop": 9},
+}
+
+
+@pytest.mark.parametrize("name", FILMS)
+def test_a_slice_is_the_same_as_in_a_linear_read(tmp_path, name):
+    info = probe(make_clip(tmp_path / name, **{"frames": 60, "color": True, **FILMS[name]}))
+    whole = [fingerprint(frame) for frame in read_frames(info)]
+    assert len(whole) == (60 if "variable" not in name else len(VARIABLE))
+    assert all(a[0] < b[0] for a, b in pairwise(whole))
+    choose = random.Random(name)
+    for _ in range(25):
+        first = choose.randrange(len(whole))
+        last = choose.randrange(first, len(whole) + 1)
+        before, after = choose.choice([(0, 0), (1, 0), (0, 2), (5, 5), (16, 16)])
+        end = whole[last][0] if last < len(whole) else END
+        got = read_frames(info, whole[first][0], end, before=before, after=after)
+        wanted = whole[max(0, first - before) : last + after]
+        assert [fingerprint(frame) for frame in got] == wanted, (first, last, before, after)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["colour/cockatoo_yuv444p_mp3.mp4", "odd/h264_in_avi_1080p.avi", "colour/crystal_vp8.webm"],
+)
+def test_a_slice_of_a_real_film(name):
+    info = probe(shared_clip(name))
+    whole = [fingerprint(frame)[:2] + (hash(frame.luma.tobytes()),) for frame in read_frames(info)]
+    middle = len(whole) * 2 // 3
+    got = read_frames(info, whole[middle][0], whole[middle + 2][0], before=4)
+    assert [fingerprint(frame)[:2] + (hash(frame.luma.tobytes()),) for frame in got] == whole[
+        middle - 4 : middle + 2
+    ]
+
+
+def test_threads_dont_change_frames(tmp_path):
+    info = probe(make_clip(tmp_path / "f.mp4", frames=40, gop=40))
+    one, many = ([fingerprint(f) for f in read_frames(info, threads=threads)] for threads in (1, 4))
+    assert one == many
+
+
+def test_durations_reach_to_the_next_frame(tmp_path):
+    info = probe(make_clip(tmp_path / "f.mp4", pts=VARIABLE))
+    frames = list(read_frames(info))
+    assert all(a.pts + a.duration == b.pts for a, b in pairwise(frames))
+    assert frames[-1].duration > 0
+    ticks = [round(frame.pts * info.time_base * 1000) for frame in frames]
+    assert ticks == VARIABLE
+
+
+def test_ranges_outside_the_film(tmp_path):
+    info = probe(make_clip(tmp_path / "f.mkv", frames=10))
+    assert list(read_frames(info, 10**6, END)) == []
+    assert list(read_frames(info, BEGINNING, info.start_pts)) == []
+    late = list(read_frames(info, 10**6, END, before=2))
+    assert [frame.pts for frame in late] == [frame.pts for frame in read_frames(info)][-2:]
+
+
+def test_packet_index_agrees_with_the_decoder(tmp_path):
+    for name in ("a.mp4", "a.mkv", "a.avi"):
+        info = probe(make_clip(tmp_path / name, frames=30, gop=10))
+        index = index_packets(info)
+        assert list(index.times) == [frame.pts for frame in read_frames(info)]
+        assert index.frames == 30
+        assert index.times[0] == info.start_pts
+        assert len(index.keyframes) == (3 if name != "a.avi" else 3)
+
+
+def test_hidden_frames_of_vp8_are_not_counted():
+    info = probe(shared_clip("colour/stream_of_water_vp8.webm"))
+    assert index_packets(info).frames == 90
+
+
+def test_frames_stay_valid_while_held(tmp_path):
+    info = probe(make_clip(tmp_path / "f.mkv", frames=60, codec="ffv1"))
+    held = list(read_frames(info))
+    for index, frame in enumerate(held):
+        np.testing.assert_array_equal(frame.luma, luma(index))
+
+
+def test_memory_stays_flat_when_converting(tmp_path):
+    info = probe(make_clip(tmp_path / "f.mkv", frames=120, pixel_format="bgra", gop=1))
+    tracemalloc.start()
+    sizes = []
+    for index, _ in enumerate(read_frames(info)):
+        if index % 40 == 20:
+            sizes.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    assert sizes[-1] - sizes[0] < 100_000
+
+
+def test_an_unfinished_reading_closes_its_file(tmp_path):
+    path = make_clip(tmp_path / "f.mkv")
+    frames = read_frames(probe(path))
+    next(frames)
+    frames.close()
+    path.rename(tmp_path / "g.mkv")
+
+
+def test_damage_is_passed_over_and_told_once(tmp_path, caplog):
+    path = make_clip(tmp_path / "f.mkv", frames=60, gop=10, options={"preset": "ultrafast"})
+    raw = bytearray(path.read_bytes())
+    middle = len(raw) // 2
+    raw[middle : middle + 400] = bytes(400)
+    path.write_bytes(raw)
+    info = probe(path)
+    with caplog.at_level(logging.WARNING, logger=read.__name__):
+        frames = list(read_frames(info))
+        list(read_frames(info))
+    assert 40 < len(frames) <= 60
+    assert any(frame.damaged for frame in frames)
+    assert all(a.pts < b.pts for a, b in pairwise(frames))
+    assert len(caplog.records) <= 1
+
+
+def test_a_damaged_tail_is_marked():
+    info = probe(shared_clip("odd/corrupted_tail.mp4"))
+    assert any(frame.damaged for frame in read_frames(info))
+
+
+def test_samples_are_spread_and_repeatable(tmp_path):
+    info = probe(make_clip(tmp_path / "f.mkv", frames=100))
+    first, again = ([frame.pts for frame in sample_frames(info, 8)] for _ in range(2))
+    assert first == again
+    assert len(first) == 8
+    assert first[0] < 600
+    assert first[-1] > 3600
+
+
+def test_few_frames_are_all_sampled(tmp_path):
+    info = probe(make_clip(tmp_path / "f.mkv", frames=5))
+    assert len(sample_frames(info, 24)) == 5
+
+
+def test_long_films_are_sampled_by_keyframes(tmp_path, monkeypatch):
+    monkeypatch.setattr(read, "SHORT_SECONDS", 2)
+    info = probe(make_clip(tmp_path / "f.mp4", frames=240, gop=10))
+    sampled = sample_frames(info, 12)
+    keys = set(index_packets(info).keyframes)
+    assert len(sampled) == 12
+    assert {frame.pts for frame in sampled} <= keys
+    whole = {frame.pts: frame.luma.tobytes() for frame in read_frames(info)}
+    assert all(whole[frame.pts] == frame.luma.tobytes() for frame in sampled)
