@@ -9,14 +9,15 @@ The same frames are looked at whatever the command, so a preview and a run agree
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vidcolor.color import ColorSpace, rgb_to_lab
-from vidcolor.frames import Frame, Plane, VideoInfo
+from vidcolor.errors import SourceError
+from vidcolor.frames import Frame, VideoInfo
 from vidcolor.resample import shrink
 
 Floats = NDArray[np.float32]
@@ -70,24 +71,46 @@ class FilmFacts:
         return self.chroma > GRAY_CHROMA and not self.colored
 
 
-def facts_of(frames: Sequence[Frame], info: VideoInfo) -> FilmFacts:
-    """Measure `frames`, which must be the same for every command. At least one frame."""
-    chroma, residual = color_of(frames, info)
+def facts_of(frames: Iterable[Frame], info: VideoInfo) -> FilmFacts:
+    """Measure `frames`, which must be the same for every command; one is held at a time.
+
+    Raises SourceError when there are none.
+    """
+    looks = [look_at(frame, info) for frame in frames]
+    if not looks:
+        raise SourceError(f"{info.path} holds no frame that can be decoded; is the file complete?")
+    space = ColorSpace(info.tags, bit_depth=info.bit_depth)
+    scale = np.float32(255 / space.luma_span)
+    top, bottom = bar_edges((np.max([k.rows for k in looks], 0) - space.luma_offset) * scale)
+    left, right = bar_edges((np.max([k.columns for k in looks], 0) - space.luma_offset) * scale)
     return FilmFacts(
-        box=picture_box([f.luma for f in frames], info), chroma=chroma, residual=residual
+        box=Box(top=top, bottom=bottom, left=left, right=right),
+        chroma=float(np.mean([k.chroma for k in looks])),
+        residual=float(np.sqrt(np.mean([k.residual**2 for k in looks]))),
     )
 
 
-def color_of(frames: Sequence[Frame], info: VideoInfo) -> tuple[float, float]:
-    """(mean Lab chroma, RMS distance from a tint) over `frames`; zeros for gray sources."""
-    chromas, residuals = [], []
-    for frame in frames:
-        if frame.chroma is None:
-            return 0.0, 0.0
-        lab = small_lab(frame, info).reshape(-1, 3)
-        chromas.append(float(np.hypot(lab[:, 1], lab[:, 2]).mean()))
-        residuals.append(tint_residual(lab))
-    return float(np.mean(chromas)), float(np.sqrt(np.mean(np.square(residuals))))
+@dataclass(frozen=True)
+class Look:
+    """What one frame shows."""
+
+    rows: Floats
+    """(height,): the brightest code of each row."""
+
+    columns: Floats
+    """(width,): the brightest code of each column."""
+
+    chroma: float = 0.0
+    residual: float = 0.0
+
+
+def look_at(frame: Frame, info: VideoInfo) -> Look:
+    """Measure one frame: its brightest lines and, where it has chroma planes, its colour."""
+    rows, columns = (frame.luma.max(axis).astype(np.float32) for axis in (1, 0))
+    if frame.chroma is None:
+        return Look(rows, columns)
+    lab = small_lab(frame, info).reshape(-1, 3)
+    return Look(rows, columns, float(np.hypot(lab[:, 1], lab[:, 2]).mean()), tint_residual(lab))
 
 
 def small_lab(frame: Frame, info: VideoInfo, size: tuple[int, int] = (96, 72)) -> Floats:
@@ -113,17 +136,6 @@ def tint_residual(lab: Floats) -> float:
     basis = np.stack([np.ones_like(x), x, x**2, x**3], 1)
     fit, *_ = np.linalg.lstsq(basis, lab[:, 1:], rcond=None)
     return float(np.sqrt(np.mean(np.sum((lab[:, 1:] - basis @ fit) ** 2, 1))))
-
-
-def picture_box(lumas: Sequence[Plane], info: VideoInfo) -> Box:
-    """The picture inside bars that are black in every one of `lumas`."""
-    space = ColorSpace(info.tags, bit_depth=info.bit_depth)
-    scale = 255.0 / space.luma_span
-    rows = np.max([luma.max(1) for luma in lumas], 0).astype(np.float32)
-    columns = np.max([luma.max(0) for luma in lumas], 0).astype(np.float32)
-    top, bottom = bar_edges((rows - space.luma_offset) * scale)
-    left, right = bar_edges((columns - space.luma_offset) * scale)
-    return Box(top=top, bottom=bottom, left=left, right=right)
 
 
 def bar_edges(brightest: Floats) -> tuple[int, int]:

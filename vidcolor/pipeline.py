@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidcolor.color import ColorSpace, render_chroma
-from vidcolor.errors import ColorSourceError, SourceError
+from vidcolor.errors import ColorSourceError
 from vidcolor.facts import GRAY_CHROMA, FilmFacts, facts_of
 from vidcolor.frames import Frame, Picture, PictureFormat, Plane, VideoInfo
 from vidcolor.inference import Engine
@@ -68,10 +68,7 @@ def film_facts(info: VideoInfo) -> FilmFacts:
 
     Raises SourceError when no frame of it decodes.
     """
-    frames = sample_frames(info)
-    if not frames:
-        raise SourceError(f"{info.path} holds no frame that can be decoded; is the file complete?")
-    return facts_of(frames, info)
+    return facts_of(sample_frames(info), info)
 
 
 def refuse_color(info: VideoInfo, facts: FilmFacts, settings: Settings) -> None:

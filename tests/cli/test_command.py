@@ -11,7 +11,7 @@ from dataclasses import fields
 import pytest
 
 from vidcolor import __version__
-from vidcolor.cli import app, plain_log, quiet_threads, run_arguments
+from vidcolor.cli import app, plain_output, quiet_threads, run_arguments
 from vidcolor.settings import Settings
 
 COMMANDS = (["run"], ["models"], ["models", "list"], ["models", "pull"])
@@ -146,7 +146,7 @@ def test_threads_are_told_to_wait_quietly_unless_the_user_says(monkeypatch, befo
 def test_the_librarys_warnings_look_like_the_commands(capsys, monkeypatch):
     assert logging.lastResort is not None
     monkeypatch.setattr(logging.lastResort, "formatter", None)
-    plain_log()
+    plain_output()
     record = logging.LogRecord(
         "vidcolor.media", logging.WARNING, "", 1, "%s is damaged", ("a",), None
     )

@@ -168,6 +168,9 @@ def test_a_missing_file(run, tmp_path):
     assert_one_sentence(err)
     assert "doesn't exist" in err
     assert names(tmp_path) == []
+    # Nor is a folder made for nothing.
+    assert run("run", tmp_path / "film.mp4", "-o", f"{tmp_path}/made/", *FAST)[0] == 1
+    assert names(tmp_path) == []
 
 
 def test_a_folder_without_films(run, tmp_path):
@@ -394,6 +397,17 @@ def test_a_terminal_shows_what_was_chosen_and_bars(film):
     code, drawn, err = in_a_terminal("run", film, *FAST)
     assert (code, err) == (0, "")
     assert "2 of them finished by an earlier run" in drawn
+
+
+def test_a_name_that_is_no_text(film):
+    strange = Path(os.fsdecode(os.fsencode(film.parent) + b"/f\xffilm[red].mkv"))
+    film.rename(strange)
+    done = subprocess.run(
+        [sys.executable, "-m", "vidcolor", "run", strange, *FAST], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "30 frames" in done.stdout
+    assert len(list(film.parent.iterdir())) == 2
 
 
 def test_a_reader_who_leaves_ends_the_run_quietly(film):

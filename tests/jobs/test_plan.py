@@ -137,6 +137,20 @@ def test_times_nobody_means(text):
         Moment.parse(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("0", "0 s"),
+        ("10", "10 s"),
+        ("1:02:03.251", "3723.251 s"),
+        ("0.000011", "0.000011 s"),
+        ("7f", "7f"),
+    ],
+)
+def test_times_are_told_apart_when_shown(text, shown):
+    assert str(Moment.parse(text)) == shown
+
+
 def test_seconds_count_from_the_first_frame():
     info = make_info(Fraction(1, 24000), start_pts=12_000)
     assert Moment.parse("1.001").pts([], info) == 12_000 + 24_024

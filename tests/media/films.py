@@ -82,7 +82,7 @@ def choice_for(info: VideoInfo, settings: Settings = FAST) -> EncoderChoice:
 
 def picture_hashes(path: Path) -> list[str]:
     """Every decoded frame's luma, as ffmpeg's own program sees it."""
-    command = [str(find_ffmpeg()), "-v", "error", "-i", str(path), "-map", "0:v:0"]
+    command = [str(find_ffmpeg()), "-v", "error", "-noautorotate", "-i", str(path), "-map", "0:v:0"]
     command += ["-fps_mode", "passthrough", "-f", "framehash", "-hash", "md5", "-"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return [line.split(",")[-1].strip() for line in said.splitlines() if line[:1] != "#"]
@@ -106,6 +106,19 @@ def times_of(path: Path) -> list[Fraction]:
         stream = container.streams.video[0]
         packets = [packet for packet in container.demux(stream) if packet.size]
         return sorted(p.pts * p.time_base for p in packets if p.pts is not None)
+
+
+def chapters_of(path: Path) -> list[tuple[float, float, str]]:
+    """Chapters as (start, end, title), times in seconds."""
+    with av.open(str(path)) as container:
+        return [
+            (
+                float(chapter["start"] * (chapter["time_base"] or 1)),
+                float(chapter["end"] * (chapter["time_base"] or 1)),
+                chapter["metadata"]["title"],
+            )
+            for chapter in container.chapters()
+        ]
 
 
 def texts_of(path: Path) -> list[tuple[float, str]]:

@@ -91,7 +91,7 @@ def test_a_cover_picture_is_no_film(tmp_path):
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(SourceError, match="there is no file .*check the name"):
+    with pytest.raises(SourceError, match=r"there is no file .*check the name"):
         probe(tmp_path / "none.mp4")
 
 
@@ -132,7 +132,7 @@ def test_single_picture(tmp_path):
     path = tmp_path / "photo.png"
     frame = av.VideoFrame(16, 16, "rgb24")
     frame.save(str(path))
-    with pytest.raises(SourceError, match="single picture.*vidcolor image"):
+    with pytest.raises(SourceError, match=r"single picture.*vidcolor image"):
         probe(path)
 
 

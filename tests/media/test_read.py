@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import logging
 import random
-import tracemalloc
+import resource
+from collections.abc import Generator
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 import pytest
 
-from tests.clips import luma, make_clip
+from tests.clips import luma, make_clip, picture
 from tests.media.films import fingerprint, shared_clip
 from vidcolor.frames import BEGINNING, END
 from vidcolor.media import read
+from vidcolor.media.pixels import planes_of
 from vidcolor.media.probe import probe
 from vidcolor.media.read import index_packets, read_frames, sample_frames
 
@@ -21,20 +26,17 @@ VARIABLE = [0, 40, 80, 200, 210, 333, 1000, 1001, 1100, 1500, 1540, 1580, 1700, 
 
 
 @pytest.mark.parametrize("depth", [8, 10, 12])
-@pytest.mark.parametrize("layout", ["gray", "yuv420p", "yuv444p", "nv12"])
+@pytest.mark.parametrize("layout", ["gray", "yuv420p", "yuv444p"])
 @pytest.mark.parametrize("size", [(64, 48), (63, 47)])
 def test_luma_is_bit_exact(tmp_path, layout, depth, size):
-    if layout == "nv12" and (depth != 8 or size == (63, 47)):
-        pytest.skip("rawvideo nv12 is 8 bits of even size")
     width, height = size
-    deep = f"{depth}le" if depth > 8 else ""
     path = make_clip(
-        tmp_path / "film.mkv" if layout != "nv12" else tmp_path / "film.nut",
+        tmp_path / "film.mkv",
         frames=5,
         width=width,
         height=height,
-        pixel_format=layout + deep,
-        codec="ffv1" if layout != "nv12" else "rawvideo",
+        pixel_format=f"{layout}{depth}le" if depth > 8 else layout,
+        codec="ffv1",
         color=layout != "gray",
     )
     frames = list(read_frames(probe(path)))
@@ -44,6 +46,39 @@ def test_luma_is_bit_exact(tmp_path, layout, depth, size):
         assert not frame.luma.flags.writeable
         np.testing.assert_array_equal(frame.luma, luma(index, width, height, bit_depth=depth))
         assert (frame.chroma is None) == (layout == "gray")
+
+
+@pytest.mark.parametrize("pixel_format", ["nv12", "nv21", "yuyv422", "yuv420p10be"])
+def test_luma_of_unusual_layouts_is_bit_exact(tmp_path, pixel_format):
+    depth = 10 if "10" in pixel_format else 8
+    planar = "yuv422p" if pixel_format == "yuyv422" else "yuv420p10le" if depth > 8 else "yuv420p"
+    path = tmp_path / "film.nut"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("rawvideo", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, pixel_format
+        for index in range(3):
+            frame = picture(index, pixel_format=planar, color=True).reformat(format=pixel_format)
+            frame.pts = index
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    for index, got in enumerate(read_frames(probe(path))):
+        wanted_chroma = planes_of(picture(index, pixel_format=planar, color=True))[1]
+        np.testing.assert_array_equal(got.luma, luma(index, bit_depth=depth))
+        assert got.chroma is not None
+        assert wanted_chroma is not None
+        for plane, wanted in zip(got.chroma, wanted_chroma, strict=True):
+            np.testing.assert_array_equal(plane, wanted)
+
+
+def test_high_aligned_samples_are_shifted_down():
+    planar = picture(3, pixel_format="yuv420p10le", color=True)
+    y, chroma = planes_of(planar.reformat(format="p010le"))
+    wanted_y, wanted_chroma = planes_of(planar)
+    np.testing.assert_array_equal(y, wanted_y)
+    assert chroma is not None
+    assert wanted_chroma is not None
+    for plane, wanted in zip(chroma, wanted_chroma, strict=True):
+        np.testing.assert_array_equal(plane, wanted)
 
 
 @pytest.mark.parametrize("size", [(64, 48), (63, 47)])
@@ -61,7 +96,7 @@ def test_rgb_is_converted_to_limited_luma(tmp_path, size):
         assert np.abs(frame.chroma[0].astype(int) - 128).max() <= 1
 
 
-FILMS = {
+FILMS: dict[str, dict[str, Any]] = {
     "long_gop.mkv": {"gop": 250},
     "short_gop.mp4": {"gop": 12},
     "open_gop.mkv": {"options": {"x264-params": "open-gop=1:b-adapt=0:no-mbtree=1"}},
@@ -76,7 +111,8 @@ FILMS = {
 
 @pytest.mark.parametrize("name", FILMS)
 def test_a_slice_is_the_same_as_in_a_linear_read(tmp_path, name):
-    info = probe(make_clip(tmp_path / name, **{"frames": 60, "color": True, **FILMS[name]}))
+    settings: dict[str, Any] = {"frames": 60, "color": True, **FILMS[name]}
+    info = probe(make_clip(tmp_path / name, **settings))
     whole = [fingerprint(frame) for frame in read_frames(info)]
     assert len(whole) == (60 if "variable" not in name else len(VARIABLE))
     assert all(a[0] < b[0] for a, b in pairwise(whole))
@@ -97,12 +133,11 @@ def test_a_slice_is_the_same_as_in_a_linear_read(tmp_path, name):
 )
 def test_a_slice_of_a_real_film(name):
     info = probe(shared_clip(name))
-    whole = [fingerprint(frame)[:2] + (hash(frame.luma.tobytes()),) for frame in read_frames(info)]
+    whole = [hash(fingerprint(frame)) for frame in read_frames(info)]
+    times = index_packets(info).times
     middle = len(whole) * 2 // 3
-    got = read_frames(info, whole[middle][0], whole[middle + 2][0], before=4)
-    assert [fingerprint(frame)[:2] + (hash(frame.luma.tobytes()),) for frame in got] == whole[
-        middle - 4 : middle + 2
-    ]
+    got = read_frames(info, times[middle], times[middle + 2], before=4)
+    assert [hash(fingerprint(frame)) for frame in got] == whole[middle - 4 : middle + 2]
 
 
 def test_threads_dont_change_frames(tmp_path):
@@ -135,7 +170,7 @@ def test_packet_index_agrees_with_the_decoder(tmp_path):
         assert list(index.times) == [frame.pts for frame in read_frames(info)]
         assert index.frames == 30
         assert index.times[0] == info.start_pts
-        assert len(index.keyframes) == (3 if name != "a.avi" else 3)
+        assert len(index.keyframes) == 3
 
 
 def test_hidden_frames_of_vp8_are_not_counted():
@@ -151,20 +186,23 @@ def test_frames_stay_valid_while_held(tmp_path):
 
 
 def test_memory_stays_flat_when_converting(tmp_path):
-    info = probe(make_clip(tmp_path / "f.mkv", frames=120, pixel_format="bgra", gop=1))
-    tracemalloc.start()
-    sizes = []
-    for index, _ in enumerate(read_frames(info)):
-        if index % 40 == 20:
-            sizes.append(tracemalloc.get_traced_memory()[0])
-    tracemalloc.stop()
-    assert sizes[-1] - sizes[0] < 100_000
+    statm = Path("/proc/self/statm")
+    if not statm.exists():
+        pytest.skip("this system doesn't tell a process its memory in /proc")
+    path = make_clip(tmp_path / "f.mkv", frames=150, width=320, height=240, pixel_format="bgra")
+    pages = []
+    for index, _ in enumerate(read_frames(probe(path), threads=1)):
+        if index in (50, 149):
+            pages.append(int(statm.read_text().split()[1]))
+    # Frames kept by mistake would be 30 MB of colour and 11 MB of luma.
+    assert (pages[1] - pages[0]) * resource.getpagesize() < 5_000_000
 
 
 def test_an_unfinished_reading_closes_its_file(tmp_path):
     path = make_clip(tmp_path / "f.mkv")
     frames = read_frames(probe(path))
     next(frames)
+    assert isinstance(frames, Generator)
     frames.close()
     path.rename(tmp_path / "g.mkv")
 
@@ -201,13 +239,13 @@ def test_samples_are_spread_and_repeatable(tmp_path):
 
 def test_few_frames_are_all_sampled(tmp_path):
     info = probe(make_clip(tmp_path / "f.mkv", frames=5))
-    assert len(sample_frames(info, 24)) == 5
+    assert len(list(sample_frames(info, 24))) == 5
 
 
 def test_long_films_are_sampled_by_keyframes(tmp_path, monkeypatch):
     monkeypatch.setattr(read, "SHORT_SECONDS", 2)
     info = probe(make_clip(tmp_path / "f.mp4", frames=240, gop=10))
-    sampled = sample_frames(info, 12)
+    sampled = list(sample_frames(info, 12))
     keys = set(index_packets(info).keyframes)
     assert len(sampled) == 12
     assert {frame.pts for frame in sampled} <= keys

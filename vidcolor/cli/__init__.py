@@ -8,6 +8,7 @@ Commands import what they need when they run, so that `--help` doesn't wait for 
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import signal
@@ -45,7 +46,7 @@ app.add_typer(models_app, name="models")
 def main() -> NoReturn:
     """Run the command in sys.argv and exit with its code."""
     quiet_threads()
-    plain_log()
+    plain_output()
     catch_signals()
     sys.exit(run_arguments(sys.argv[1:]))
 
@@ -102,8 +103,11 @@ def quiet_threads() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def plain_log() -> None:
-    """Give the library's warnings on stderr the look of the command's own."""
+def plain_output() -> None:
+    """Let any file's name be printed, and the library's warnings look like the command's own."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name needn't be valid text; stderr is as lenient already.
+        sys.stdout.reconfigure(errors="backslashreplace")
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(logging.Formatter("warning: %(message)s"))
 

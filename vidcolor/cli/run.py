@@ -231,7 +231,8 @@ def run_command(
             keep_job=keep_job,
         )
 
-    make_folder(output)
+    if any(not isinstance(film, VidcolorError) for film in films):
+        make_folder(output)
     with open_screen(as_json=json_lines) as screen:
         code = run_films(films, order_of, screen, debug=debug)
     raise typer.Exit(code)

@@ -71,7 +71,8 @@ class Moment:
         if self.frame is not None:
             return f"{self.frame}f"
         assert self.seconds is not None
-        return f"{float(self.seconds):g} s"
+        digits = f"{float(self.seconds):.6f}".rstrip("0").rstrip(".")
+        return f"{digits} s"
 
 
 def cut_range(

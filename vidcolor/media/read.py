@@ -31,7 +31,8 @@ from av.video.stream import VideoStream
 
 from vidcolor.errors import SourceError
 from vidcolor.frames import BEGINNING, END, Frame, VideoInfo
-from vidcolor.media.packets import PacketIndex, packet_times
+from vidcolor.media.packets import PacketIndex as PacketIndex
+from vidcolor.media.packets import packet_times
 from vidcolor.media.pixels import Converter, planes_of
 from vidcolor.media.probe import open_source
 
@@ -47,6 +48,9 @@ SHORT_SECONDS = 60
 
 SAMPLED_FRAMES = 480
 """How many first frames a sampling by reading looks at."""
+
+ENOUGH_KEYFRAMES = 8
+"""Fewer keyframes than this say too little about a film."""
 
 
 def read_frames(
@@ -75,8 +79,8 @@ def read_frames(
             yield Frame(moment.pts, moment.duration, luma, chroma, moment.damaged)
 
 
-def sample_frames(info: VideoInfo, count: int = 24) -> list[Frame]:
-    """Up to `count` frames spread evenly over the film, the same ones every time.
+def sample_frames(info: VideoInfo, count: int = 24) -> Iterator[Frame]:
+    """About `count` frames spread over the film, one at a time, the same ones every time.
 
     Long films give the keyframe at or before each time, at the cost of a seek each; short ones
     and those that can't be sought in give frames of their first SAMPLED_FRAMES. Raises
@@ -84,11 +88,18 @@ def sample_frames(info: VideoInfo, count: int = 24) -> list[Frame]:
     """
     duration = info.duration_seconds or 0
     if info.seekable and duration >= SHORT_SECONDS:
-        sampled = list(_keyframe_samples(info, count, duration))
-        if len(sampled) > count // 2:
-            return sampled
-    frames = islice(read_frames(info), SAMPLED_FRAMES)
-    return _spread(frames, count)
+        sampled = 0
+        for frame in _keyframe_samples(info, count, duration):
+            sampled += 1
+            yield frame
+        if sampled >= min(count, ENOUGH_KEYFRAMES):
+            return
+    spread = _spread(info, _expected_frames(info), count)
+    first = next(spread, None)
+    if first is None:  # the header promised more than there is
+        yield from _spread(info, 1, 1)
+    else:
+        yield from chain([first], spread)
 
 
 def index_packets(info: VideoInfo) -> PacketIndex:
@@ -312,20 +323,19 @@ def _keyframe_samples(info: VideoInfo, count: int, duration: float) -> Iterator[
                 yield Frame(moment.pts, 0, luma, chroma, moment.damaged)
 
 
-def _spread(frames: Iterator[Frame], count: int) -> list[Frame]:
-    """`count` frames evenly spread over an iterator of unknown length, few held at a time."""
-    kept: list[tuple[int, Frame]] = []
-    step = 1
-    total = 0
-    for index, frame in enumerate(frames):
-        total = index + 1
-        if index % step == 0:
-            kept.append((index, frame))
-        if len(kept) >= 4 * count:
-            step *= 2
-            kept = [pair for pair in kept if pair[0] % step == 0]
-    if total <= count:
-        return [frame for _, frame in kept]
-    wanted = [(2 * part + 1) * total // (2 * count) for part in range(count)]
-    nearest = {min(kept, key=lambda pair: abs(pair[0] - index))[0] for index in wanted}
-    return [frame for index, frame in kept if index in nearest]
+def _expected_frames(info: VideoInfo) -> int:
+    """How many frames the film seems to have, from its header where that says."""
+    if info.frames_from_header:
+        return info.frames_from_header
+    if info.duration_seconds:
+        return max(1, round(info.duration_seconds * info.rate))
+    return index_packets(info).frames
+
+
+def _spread(info: VideoInfo, total: int, count: int) -> Iterator[Frame]:
+    """`count` frames evenly spread over the first `total`, or over SAMPLED_FRAMES."""
+    total = min(total, SAMPLED_FRAMES)
+    wanted = {(2 * part + 1) * total // (2 * count) for part in range(count)}
+    for index, frame in enumerate(islice(read_frames(info), total)):
+        if index in wanted:
+            yield frame
