@@ -102,15 +102,19 @@ def test_no_picture_at_all():
 @pytest.mark.parametrize("options", [{"fail_at": 12}, {"fail_on_close": True}])
 def test_a_failing_encoder_stops_the_caller_soon(options):
     log = Log(**options)
+    put = []
 
     def feed(encoder):
-        for number in range(10_000):
+        for number in range(1000):
             encoder.put(picture(min(number, 29)))
+            put.append(number)
+            time.sleep(0.001)
 
     with pytest.raises(ValueError, match="broken"), log.encoder() as encoder:
         feed(encoder)
     assert 1 not in log.commits
     assert log.writers[-1].aborted
+    assert len(put) < 500
 
 
 def test_a_failure_in_the_very_last_close_is_raised():

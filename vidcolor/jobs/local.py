@@ -251,7 +251,7 @@ def _frames_in(segment: Segment, times: Sequence[int]) -> int:
 def _check_finished(job: Job, folder: JobFolder, report: Report) -> dict[int, Finished]:
     """Finished segments by index, each file read and compared with its marker's sum."""
     done: dict[int, Finished] = {}
-    meter = _Meter(report, "checking", len(job.segments))
+    meter = Meter(report, "checking", len(job.segments))
     for segment in job.segments:
         if (finished := folder.finished(segment)) is not None:
             done[segment.index] = finished
@@ -285,7 +285,7 @@ def _colorize(
 ) -> None:
     """Make the segments that aren't in `done`, and add them to it."""
     resumed = sum(part.frames for part in done.values())
-    meter = _Meter(report, "colorizing", sum(job.frames), resumed)
+    meter = Meter(report, "colorizing", sum(job.frames), resumed)
     damaged: Counter[int] = Counter()
     counted = written = 0
 
@@ -371,7 +371,7 @@ def _without_repeats(report: Report) -> Report:
     return once
 
 
-class _Meter:
+class Meter:
     """Reports a phase's progress, not too often, and its speed without what was resumed."""
 
     def __init__(self, report: Report, phase: Phase, total: int, resumed: int = 0) -> None:
