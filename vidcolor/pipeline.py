@@ -137,7 +137,7 @@ class Colorizer:
         self.damaged = 0
         """Frames the decoder has reported as damaged so far, margins left out."""
 
-    def pictures(self, start: int, end: int) -> Iterator[Picture]:
+    def pictures(self, start: int, end: int) -> Generator[Picture]:
         """Every picture with pts in [start, end), in order, as one running stream.
 
         The margin on both sides is decoded here. Closing the iterator stops its threads.

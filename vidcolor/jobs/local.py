@@ -13,16 +13,16 @@ from __future__ import annotations
 import time
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from vidcolor import __version__
 from vidcolor.errors import OutputError, SourceError, UsageError
-from vidcolor.frames import Picture, PictureFormat, Segment, VideoInfo
+from vidcolor.frames import PictureFormat, Segment, VideoInfo
 from vidcolor.jobs.durable import put_in_place, writing
 from vidcolor.jobs.encoding import SegmentEncoder
 from vidcolor.jobs.events import Event, Phase, Progress, Started, Warned
@@ -302,7 +302,7 @@ def _colorize(
         stream = colorizer.pictures(segments[0].start, segments[-1].end)
         # The stream is a generator: closing it stops its threads.
         with (
-            closing(cast("Generator[Picture]", stream)) as pictures,
+            closing(stream) as pictures,
             SegmentEncoder(segments, open_writer, commit) as encoder,
         ):
             for picture in pictures:
