@@ -12,13 +12,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from tests.clips import luma, make_clip
+from vidcolor.color import ColorSpace
 from vidcolor.errors import ColorSourceError
 from vidcolor.facts import Box
-from vidcolor.frames import BEGINNING, END, Frame, PictureFormat
+from vidcolor.frames import BEGINNING, END, ColorTags, Frame, PictureFormat
 from vidcolor.inference import Engine, open_engine
 from vidcolor.media.probe import probe
+from vidcolor.models.standin import StandinModel
 from vidcolor.pipeline import (
     REACH_FRAMES,
     Colorizer,
@@ -28,6 +31,8 @@ from vidcolor.pipeline import (
     windows,
 )
 from vidcolor.settings import Settings
+
+BT601 = ColorTags(matrix=6, primaries=6, transfer=6, full_range=False)
 
 
 @pytest.fixture(scope="module")
@@ -226,3 +231,64 @@ def test_fit_never_enlarges():
     assert fit(50, 40, 256) == (50, 40)
     assert fit(4096, 16, 256) == (256, 16)
     assert Fraction(*fit(720, 576, 256)) == Fraction(256, 205)
+
+
+class Flickering(StandinModel):
+    """Every prediction is off by another tint: what per-frame colorizers do."""
+
+    def __init__(self):
+        super().__init__()
+        self.tints = torch.Generator().manual_seed(0)
+
+    def forward(self, lightness, hints=None):
+        tint = torch.randn(2, generator=self.tints) * 8
+        return (
+            0 * super().forward(lightness)
+            + torch.tensor([20.0, 10.0])[:, None, None]
+            + (tint[:, None, None])
+        )
+
+
+def test_colour_holds_still_where_predictions_flicker(tmp_path):
+    """Promise 4, on a drifting texture: gathering takes most of a flicker away."""
+    path = make_clip(tmp_path / "film.mp4", frames=40, width=96, height=64)
+    spreads = {}
+    for smoothing in (True, False):
+        engine = Engine(Flickering(), torch.device("cpu"), batch=1)
+        colorizer = colorizer_for(path, engine, smoothing=smoothing, anchor_every=1)
+        means = [float(p.v.mean()) for p in colorizer.pictures(BEGINNING, END)]
+        spreads[smoothing] = float(np.abs(np.diff(means)).mean())
+    assert spreads[False] > 3
+    assert spreads[True] < 0.25 * spreads[False], spreads
+
+
+class ByBrightness(StandinModel):
+    """One colour for a dark shot, the opposite for a bright one."""
+
+    def forward(self, lightness, hints=None):
+        side = torch.where(lightness.mean((1, 2, 3)) > 50, 1.0, -1.0)
+        return side[:, None, None, None] * torch.full((1, 2, 32, 32), 8.0)
+
+
+def test_no_colour_crosses_a_cut(tmp_path):
+    source = make_clip(tmp_path / "film.mp4", frames=36, width=96, height=64, cuts=(17,), seed=34)
+    levels = [luma(i, 96, 64, cuts=(17,), seed=34).mean() for i in (16, 17)]
+    middle = sum(levels) / 2
+
+    class Sides(ByBrightness):
+        def forward(self, lightness, hints=None):
+            offset = 50 - float(
+                ColorSpace(BT601, bit_depth=8).lightness(np.array([middle], np.uint8))[0]
+            )
+            return super().forward(lightness + offset)
+
+    assert abs(levels[0] - levels[1]) > 30, "the shots must differ in brightness"
+    engine = Engine(Sides(), torch.device("cpu"), batch=1)
+    pictures = list(colorizer_for(source, engine).pictures(BEGINNING, END))
+    means = np.array([p.v.mean() - 128.0 for p in pictures])
+    first, second = np.sign(means[0]), np.sign(means[-1])
+    assert first == -second
+    np.testing.assert_array_equal(np.sign(means[:17]), first)
+    np.testing.assert_array_equal(np.sign(means[17:]), second)
+    assert np.ptp(means[:17]) < 1.5
+    assert np.ptp(means[17:]) < 1.5

@@ -1,0 +1,64 @@
+"""Cuts and kinds of the real films that lie beside the project on some machines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vidcolor.facts import facts_of
+from vidcolor.media.probe import probe
+from vidcolor.media.read import read_frames, sample_frames
+from vidcolor.pipeline import fit, to_8_bits
+from vidcolor.resample import shrink
+from vidcolor.shots import REACH_FRAMES, is_cut, thumbnail, thumbnail_difference
+
+CLIPS = Path(__file__).parents[2] / "shared" / "clips"
+needs_clips = pytest.mark.skipif(
+    not CLIPS.is_dir(), reason="the real films these figures were read off are not on this machine"
+)
+
+CUTS = {
+    "bw/1940s_office_dialogue.mp4": [34, 134, 207, 290],
+    "bw/chaplin_park_mp3.mp4": [],
+    "bw/frames_rtn003_roof_scratches.mp4": [],
+    "colour/arm_wrestling_sar.mp4": [268],
+    "colour/plastic_bag_mpeg4.avi": [],
+}
+
+
+@needs_clips
+@pytest.mark.parametrize("name", CUTS)
+def test_cuts_are_where_a_person_sees_them(name):
+    info = probe(CLIPS / name)
+    size = fit(info.width, info.height, 256)
+    pictures = [
+        thumbnail(to_8_bits(shrink(f.luma, size), info.bit_depth)) for f in read_frames(info)
+    ]
+    steps = [0.0] + [
+        thumbnail_difference(a, b) for a, b in zip(pictures, pictures[1:], strict=False)
+    ]
+    reach = REACH_FRAMES
+    found = [
+        i
+        for i in range(1, len(steps))
+        if is_cut(steps[max(0, i - reach) : i], steps[i], steps[i + 1 : i + 1 + reach])
+    ]
+    assert found == CUTS[name]
+
+
+@needs_clips
+@pytest.mark.parametrize(
+    ("name", "colored"),
+    [
+        ("bw/frames_v39_sepia_tinted.mp4", False),
+        ("bw/frames_rtn001_soldier_greenish.mp4", False),
+        ("bw/chaplin_factory_aac.mp4", False),
+        ("colour/plastic_bag_mpeg4.avi", True),
+        ("colour/crystal_vp8.webm", True),
+        ("colour/plane_fails_audio.mp4", True),
+    ],
+)
+def test_toned_films_count_as_gray_and_dull_ones_as_colour(name, colored):
+    info = probe(CLIPS / name)
+    assert facts_of(sample_frames(info), info).colored is colored
