@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -35,9 +36,7 @@ def test_cuts_are_where_a_person_sees_them(name):
     pictures = [
         thumbnail(to_8_bits(shrink(f.luma, size), info.bit_depth)) for f in read_frames(info)
     ]
-    steps = [0.0] + [
-        thumbnail_difference(a, b) for a, b in zip(pictures, pictures[1:], strict=False)
-    ]
+    steps = [0.0] + [thumbnail_difference(a, b) for a, b in pairwise(pictures)]
     reach = REACH_FRAMES
     found = [
         i

@@ -271,8 +271,8 @@ class ByBrightness(StandinModel):
 
 
 def test_no_colour_crosses_a_cut(tmp_path):
-    source = make_clip(tmp_path / "film.mp4", frames=36, width=96, height=64, cuts=(17,), seed=34)
-    levels = [luma(i, 96, 64, cuts=(17,), seed=34).mean() for i in (16, 17)]
+    source = make_clip(tmp_path / "film.mp4", frames=36, width=256, height=192, cuts=(17,), seed=34)
+    levels = [luma(i, 256, 192, cuts=(17,), seed=34).mean() for i in (16, 17)]
     middle = sum(levels) / 2
 
     class Sides(ByBrightness):
