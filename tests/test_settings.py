@@ -23,8 +23,8 @@ def test_balanced_is_the_default():
 def test_later_layers_win(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text("crf = 21\nanchor_every = 3\n")
-    settings = Settings.load(preset="fast", file=file, crf=None, anchor_every=1)
-    assert (settings.crf, settings.anchor_every, settings.encoder_preset) == (21, 1, "faster")
+    settings = Settings.load(preset="best", file=file, crf=None, anchor_every=2)
+    assert (settings.crf, settings.anchor_every, settings.analysis_side) == (21, 2, 320)
 
 
 @pytest.mark.parametrize(
