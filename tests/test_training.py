@@ -14,6 +14,7 @@ import torch
 
 from vidcolor.errors import TrainingError
 from vidcolor.models.bins import AbBins
+from vidcolor.models.compact import CompactModel
 from vidcolor.settings import configs_folder
 from vidcolor.training.loop import Recipe, load_backbone, make_batch, source_chances, train
 from vidcolor.training.losses import BinCoder, rebalancing_weights
@@ -113,11 +114,18 @@ def test_the_bundled_recipe_reads_and_its_rate_rises_holds_and_falls():
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
-    [("stepz = 3", "unknown key 'stepz'"), ("steps = ", "can't be read")],
+    [
+        (b"stepz = 3", "unknown key 'stepz'"),
+        (b"steps = ", "can't be read"),
+        (b"# \xff", "can't be read"),
+        (b'steps = "many"', "steps is 'many' in the recipe; expected int"),
+        (b"rate = -1", "rate is -1"),
+        (b"warmup = 0", "warmup is 0"),
+    ],
 )
 def test_a_recipe_with_a_fault_gets_one_sentence(tmp_path, text, sentence):
     path = tmp_path / "recipe.toml"
-    path.write_text(text)
+    path.write_bytes(text)
     with pytest.raises(TrainingError, match=sentence):
         Recipe.load(path)
 
@@ -131,14 +139,23 @@ def test_tars_without_photographs_get_one_sentence(tmp_path):
             PhotoTars.open([tmp_path / name])
 
 
+def test_starts_that_cannot_be_used_get_one_sentence(photos, tmp_path):
+    np.savez(tmp_path / "other.npz", x=np.zeros(3))
+    (tmp_path / "junk.npz").write_bytes(b"junk")
+    for name, said in [("other", "lacks"), ("junk", "can't be read"), ("none", "can't be read")]:
+        with pytest.raises(TrainingError, match=said):
+            load_backbone(CompactModel(), tmp_path / f"{name}.npz")
+    (tmp_path / "checkpoint.pt").write_bytes(b"junk")
+    with pytest.raises(TrainingError, match="no checkpoint of this network"):
+        train(SMALL, photos, photos, tmp_path, None)
+
+
 def test_center_crop_shrinks_the_short_side(photos):
     assert center_crop(photos.decode(0), 32).shape == (32, 32, 3)
 
 
 def test_the_backbone_fits_the_encoder(tmp_path):
     """The published start, where it is at hand: every convolution of it goes in."""
-    from vidcolor.models.compact import CompactModel
-
     path = Path(__file__).parents[2] / "shared" / "backbone" / "mobilenet_v2_imagenet.npz"
     if not path.exists():
         pytest.skip("the ImageNet start of the encoder is not on this machine")

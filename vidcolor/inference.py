@@ -67,7 +67,11 @@ def choose_device(name: str) -> torch.device:
 def choose_dtype(device: torch.device) -> torch.dtype:
     """bfloat16 where the hardware computes in it, else float32."""
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+        return (
+            torch.bfloat16
+            if torch.cuda.is_bf16_supported(including_emulation=False)
+            else torch.float32
+        )
     if device.type == "cpu" and cpu_has_bf16():
         return torch.bfloat16
     return torch.float32

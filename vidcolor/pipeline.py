@@ -166,13 +166,10 @@ class Colorizer:
     def _stages(self, frames: Iterator[Frame]) -> Iterator[Item]:
         items = self._measured(frames)
         items = with_cuts(items)
-        if self.settings.smoothing:
-            items = with_flow(items, self.gather_size)
-        items = self._with_anchors(items)
-        if not self.settings.smoothing:
-            return held(self._predicted(items))
-        items = with_coverage(items)
-        return gathered(self._predicted(items))
+        if self.settings.smoothing and min(self.small_size) >= LEAST_FLOW_SIDE:
+            items = self._with_anchors(with_flow(items, self.gather_size))
+            return gathered(self._predicted(with_coverage(items)))
+        return held(self._predicted(with_recent_anchor(self._with_anchors(items))))
 
     def _measured(self, frames: Iterator[Frame]) -> Iterator[Item]:
         """Shrink each frame's luma and compare it with the last one's."""
@@ -339,6 +336,19 @@ def gathered(items: Iterator[Item]) -> Iterator[Item]:
         item.frame = None
 
 
+def with_recent_anchor(items: Iterator[Item]) -> Iterator[Item]:
+    """Without smoothing: a frame that is far from its anchor predicts itself.
+
+    Where frames come faster than the film's rate says, the grid's anchors may lie further back
+    than a stream's margin reaches.
+    """
+    since = 0
+    for item in items:
+        since = 0 if item.anchor else since + 1
+        item.extra = since > GATHER_REACH_FRAMES + COVERAGE_REACH_FRAMES
+        yield item
+
+
 def held(items: Iterator[Item]) -> Iterator[Item]:
     """Without smoothing: each frame takes its anchor's prediction as it is."""
     ab: Floats | None = None
@@ -430,7 +440,10 @@ def fit(width: int, height: int, side: int) -> tuple[int, int]:
 
 
 MIN_SIDE = 16
-"""Flow wants at least this many pixels either way."""
+"""The small luma isn't shrunk under this."""
+
+LEAST_FLOW_SIDE = 12
+"""DIS flow takes no smaller picture; a smaller film is coloured frame by frame."""
 
 
 def to_8_bits(luma: Plane, bit_depth: int) -> NDArray[np.uint8]:

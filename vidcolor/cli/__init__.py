@@ -70,7 +70,11 @@ def run_arguments(arguments: Sequence[str]) -> int:
             traceback.print_exc()
         return say_error(bug_sentence(error), BUG)
     if code == INTERRUPTED:
-        print("interrupted; give the same command again to go on where it was.", file=sys.stderr)
+        but = ", without --restart," if "--restart" in arguments else ""
+        print(
+            f"interrupted; give the same command again{but} to go on where it was.",
+            file=sys.stderr,
+        )
     return int(code)
 
 

@@ -1,8 +1,8 @@
 """A job's folder beside its output: what is planned, what is finished.
 
 with JobFolder.hold(output) as folder:
-    folder.write_job(identity, segments, frames)
-    folder.commit(segment, temporary, record, damaged=0)
+    folder.write_job(job)
+    folder.commit(segment, record, damaged=0)
     folder.finished(segment)      # Finished(...), or None: to do
 
 film.color.mp4.job/

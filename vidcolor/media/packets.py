@@ -6,6 +6,7 @@ index.times[:3], index.keyframes[:1]  # ((0, 512, 1024), (0,))
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import av
@@ -49,7 +50,8 @@ def packet_times(container: InputContainer, stream: VideoStream) -> PacketIndex:
     try:
         container.seek(stream.start_time or 0, stream=stream)
     except av.FFmpegError:
-        container.seek(0)
+        with suppress(av.FFmpegError):  # an AVI that doesn't begin with a keyframe
+            container.seek(0, any_frame=True)
     marks: list[_Mark] = []
     try:
         for packet in container.demux(stream):

@@ -258,6 +258,8 @@ def _matrix_by_size(lines: int) -> int:
 
 
 def _full_range(stream: VideoStream, frame: VideoFrame) -> bool:
+    if subsampling(frame.format) == "rgb":
+        return False  # it is read as limited-range luma and chroma, whatever its own samples span
     for tag in (int(frame.color_range), int(stream.codec_context.color_range)):
         if tag in (1, 2):
             return tag == 2

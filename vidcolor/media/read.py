@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import av
+from av.codec.context import Flags
 from av.container.input import InputContainer
 from av.stream import Discard
 from av.video.frame import VideoFrame
@@ -32,7 +33,7 @@ from av.video.stream import VideoStream
 from vidcolor.errors import SourceError
 from vidcolor.frames import BEGINNING, END, Frame, VideoInfo
 from vidcolor.media.packets import PacketIndex as PacketIndex
-from vidcolor.media.packets import packet_times
+from vidcolor.media.packets import packet_times, shows_frame
 from vidcolor.media.pixels import Converter, planes_of
 from vidcolor.media.probe import open_source
 
@@ -42,9 +43,6 @@ _Packet: TypeAlias = "av.Packet[VideoStream]"
 
 _known_damaged: set[Path] = set()
 """Sources whose damage has been told; a run opens its source many times."""
-
-SHORT_SECONDS = 60
-"""Films shorter than this are sampled by reading, longer ones by seeking."""
 
 SAMPLED_FRAMES = 480
 """How many first frames a sampling by reading looks at."""
@@ -82,12 +80,13 @@ def read_frames(
 def sample_frames(info: VideoInfo, count: int = 24) -> Iterator[Frame]:
     """About `count` frames spread over the film, one at a time, the same ones every time.
 
-    Long films give the keyframe at or before each time, at the cost of a seek each; short ones
-    and those that can't be sought in give frames of their first SAMPLED_FRAMES. Raises
-    SourceError when the file can't be opened.
+    Films of more than SAMPLED_FRAMES give the keyframe at or before each time, at the cost of a
+    seek each, and only where too few seeks land are their first SAMPLED_FRAMES read. Times of
+    frames in films that can't be sought exactly are those asked for. Raises SourceError when the
+    file can't be opened.
     """
     duration = info.duration_seconds or 0
-    if info.seekable and duration >= SHORT_SECONDS:
+    if _expected_frames(info) > SAMPLED_FRAMES and duration:
         sampled = 0
         for frame in _keyframe_samples(info, count, duration):
             sampled += 1
@@ -199,6 +198,20 @@ class _Reader:
             return
         yield from self._decoder_timed(chain([pair], kept))
 
+    def near(self, target: int) -> _Moment | None:
+        """A whole frame near `target`, for looking at; it gets the time that was asked for."""
+        try:
+            self._container.seek(target, stream=self._stream, backward=True)
+        except av.FFmpegError:
+            return None
+        self.damage_ahead = False
+        packets = self._packets()
+        key = next((packet for packet in packets if packet and packet.is_keyframe), None)
+        if key is None:
+            return None
+        found = next(self._decode(chain([key], packets)), None)
+        return _Moment(target, *found) if found and not found[1] else None
+
     def _packets(self) -> Iterator[_Packet | None]:
         """Packets to the file's end, or to where it can't be read on; then None, to flush."""
         packets = self._container.demux(self._stream)
@@ -238,17 +251,38 @@ class _Reader:
         begun = False
         for frame, damaged in frames:
             pts = frame.pts
-            if pts is None or (begun and pts <= last):
+            if pts is None or (begun and pts < last):
                 pts = last + self.nominal
+            elif begun and pts == last:
+                pts = last + 1  # a whole frame's length would push every later frame
             last, begun = pts, True
             yield _Moment(pts, frame, damaged)
 
     def _packet_timed(self, times: tuple[int, ...]) -> Iterator[_Moment]:
-        """The n-th frame has the n-th sorted packet time."""
+        """The n-th frame has the n-th sorted packet time.
+
+        Packets that can't be decoded would make all that follows early, so the count starts
+        again at each keyframe, which is shown no sooner than as many frames as came before it.
+        """
+        self._stream.codec_context.flags |= Flags.copy_opaque
         last = self.info.start_pts - self.nominal
-        for number, (frame, damaged) in enumerate(self._decode(self._packets())):
+        number = 0
+        for frame, damaged in self._decode(self._numbered()):
+            if isinstance(frame.opaque, int):
+                number = max(number, frame.opaque)
             last = times[number] if number < len(times) else last + self.nominal
+            number += 1
             yield _Moment(last, frame, damaged)
+
+    def _numbered(self) -> Iterator[_Packet | None]:
+        """The packets, each keyframe carrying how many shown packets came before it."""
+        shown = 0
+        for packet in self._packets():
+            if packet is not None:
+                if packet.is_keyframe:
+                    packet.opaque = shown
+                shown += shows_frame(packet, self._stream.codec_context.codec.canonical_name)
+            yield packet
 
 
 def _prepared(container: InputContainer, info: VideoInfo, threads: int) -> VideoStream:
@@ -316,7 +350,10 @@ def _keyframe_samples(info: VideoInfo, count: int, duration: float) -> Iterator[
         reader.warm_up()
         for part in range(count):
             target = info.start_pts + round(span * (part + 0.5) / count)
-            moment = next(reader.from_keyframe(target, END), None)
+            if info.seekable:
+                moment = next(reader.from_keyframe(target, END), None)
+            else:
+                moment = reader.near(target)
             if moment is not None and moment.pts > last:
                 last = moment.pts
                 luma, chroma = planes_of(convert(moment.picture))

@@ -2,7 +2,7 @@
 
 template = stack.enter_context(open_segment(segments[0]))
 picture = add_picture(out, template.streams.video[0], info, "mp4")
-depth = reorderreorder_depth(displaydisplay_ranks(segments[0]))
+depth = reorder_depth(display_ranks(segments[0]))
 for seconds, packet in picture_packets(segments, info, picture, Fraction(0), depth):
     out.mux(packet)
 

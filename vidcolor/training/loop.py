@@ -62,8 +62,8 @@ class Recipe:
     def load(cls, path: Path) -> Recipe:
         """Read a TOML recipe. Raises TrainingError on a file or key that doesn't fit."""
         try:
-            table = tomllib.loads(path.read_text())
-        except (OSError, tomllib.TOMLDecodeError) as error:
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise TrainingError(f"the recipe {path} can't be read: {error}.") from error
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(table) - known):
@@ -71,6 +71,20 @@ class Recipe:
                 f"the recipe {path} has the unknown key {unknown[0]!r}; known are {sorted(known)}."
             )
         return cls(**table)
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value, default = getattr(self, f.name), f.default
+            if f.name == "source_weights":
+                fits = isinstance(value, dict)
+            else:
+                whole = isinstance(default, int)
+                fits = isinstance(value, int if whole else (int, float)) and value >= 0
+            if not fits or isinstance(value, bool):
+                raise TrainingError(f"{f.name} is {value!r} in the recipe; expected {f.type}.")
+        for name in ("size", "batch", "steps", "warmup", "measure_every"):
+            if getattr(self, name) < 1:
+                raise TrainingError(f"{name} is 0 in the recipe; expected at least 1.")
 
     def rate_at(self, step: int) -> float:
         """Share of the peak rate at `step`: linear warm-up, a plateau, a linear fall to zero."""
@@ -149,11 +163,17 @@ class Run:
         return run
 
     def restore(self, path: Path) -> None:
-        state = torch.load(path, weights_only=True)
-        self.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step = state["step"]
+        try:
+            state = torch.load(path, weights_only=True)
+            self.model.load_state_dict(state["model"])
+            self.average.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.step = state["step"]
+        except Exception as error:  # torch raises whatever a damaged file makes it raise
+            raise TrainingError(
+                f"{path} is no checkpoint of this network, or is damaged ({error}); move it away "
+                "to begin anew."
+            ) from error
 
     def save(self, out: Path) -> None:
         """Write the checkpoint under a temporary name, then give it its own."""
@@ -178,9 +198,15 @@ def load_backbone(model: CompactModel, path: Path) -> None:
     three colour planes of its first convolution become the one of lightness, and the hint
     planes start at zero. Raises TrainingError when a shape differs.
     """
-    arrays = np.load(path, allow_pickle=False)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+    except (OSError, ValueError, TypeError) as error:
+        raise TrainingError(f"the backbone {path} can't be read: {error}.") from error
     convs = [model.stem, *(m for m in model.blocks.modules() if isinstance(m, nn.Conv2d))]
     for i, conv in enumerate(convs):
+        if f"{i:02d}.weight" not in arrays or f"{i:02d}.bias" not in arrays:
+            raise TrainingError(f"the backbone {path} lacks the convolution {i:02d}.")
         weight = torch.from_numpy(arrays[f"{i:02d}.weight"].astype(np.float32))
         if i == 0:
             lightness = 2 * weight.sum(1, keepdim=True)  # its planes are (L-50)/50, ours half
