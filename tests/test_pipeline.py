@@ -25,12 +25,18 @@ from vidcolor.models.standin import StandinModel
 from vidcolor.pipeline import (
     REACH_FRAMES,
     Colorizer,
+    Item,
     film_facts,
     fit,
     refuse_color,
     windows,
+    with_coverage,
+    with_flow,
+    with_recent_anchor,
 )
 from vidcolor.settings import Settings
+from vidcolor.shots import REACH_FRAMES as CUT_REACH_FRAMES
+from vidcolor.smoothing import COVERAGE_REACH_FRAMES, GATHER_REACH_FRAMES
 
 BT601 = ColorTags(matrix=6, primaries=6, transfer=6, full_range=False)
 
@@ -157,7 +163,10 @@ def test_at_most_sixteen_full_frames_wait(tmp_path, engine, monkeypatch):
     assert 8 < most <= 16 + 4, most  # the queue's, the decoder's and the caller's own on top
 
 
-def test_reach_is_one_number_of_at_most_sixteen():
+def test_reach_is_what_the_stages_add_up_to_and_at_most_sixteen():
+    """A frame gathers from 8 away; that frame was made an anchor or not by looking 4 further; a
+    cut there was decided 3 further still, on a difference to one frame more."""
+    assert REACH_FRAMES == GATHER_REACH_FRAMES + COVERAGE_REACH_FRAMES + CUT_REACH_FRAMES + 1
     assert REACH_FRAMES <= 16
 
 
@@ -292,3 +301,66 @@ def test_no_colour_crosses_a_cut(tmp_path):
     np.testing.assert_array_equal(np.sign(means[17:]), second)
     assert np.ptp(means[:17]) < 1.5
     assert np.ptp(means[17:]) < 1.5
+
+
+def stills(count):
+    """Items of one unmoving picture, no anchor among them."""
+    small = luma(0, 96, 64)
+    assert small.dtype == np.uint8
+    return [
+        Item(
+            frame=None,
+            pts=i,
+            small=small.astype(np.uint8),
+            luma=np.full((32, 48), 0.5, np.float32),
+            thumbnail=np.zeros((60, 80), np.uint8),
+            difference=0.0,
+        )
+        for i in range(count)
+    ]
+
+
+def test_no_flow_leads_over_a_cut():
+    items = stills(6)
+    items[0].cut = items[3].cut = True
+    steps = [item.step for item in with_flow(iter(items), (48, 32))]
+    assert [step is None for step in steps] == [True, False, False, True, False, False]
+
+
+def test_extra_anchors_neither_bring_nor_spare_another():
+    """Without grid and shot anchors every frame of a still needs its own prediction, though one
+    of them would do for all: else decisions would chain along the whole film."""
+    items = list(with_coverage(with_flow(iter(stills(12)), (48, 32))))
+    assert [item.extra for item in items] == [True] * 12
+    one = stills(12)
+    one[5].anchor = True
+    covered = list(with_coverage(with_flow(iter(one), (48, 32))))
+    assert [item.extra for item in covered] == [abs(i - 5) > 4 for i in range(12)]
+
+
+def test_without_smoothing_no_anchor_serves_further_than_the_margin_shows():
+    items = stills(40)
+    items[0].anchor = True
+    extra = [item.extra for item in with_recent_anchor(iter(items))]
+    assert extra.index(True) < REACH_FRAMES
+    assert not any(extra[:9])
+
+
+def test_frames_far_faster_than_the_rate_stay_pure_without_smoothing(tmp_path, engine):
+    """A grid cell may be longer than the margin: 60 frames at 5 ms in a film of 25 fps."""
+    times = [i * 40 for i in range(20)]
+    times += [times[-1] + 5 * i for i in range(1, 61)]
+    times += [times[-1] + 40 * i for i in range(1, 20)]
+    path = make_clip(tmp_path / "film.mkv", pts=times, width=96, height=64, rate=Fraction(25))
+    colorizer = colorizer_for(path, engine, smoothing=False, anchor_every=8)
+    whole = fingerprints(colorizer)
+    for first in range(22, 78, 5):
+        part = fingerprints(colorizer, times[first], times[first + 1])
+        assert part == {times[first]: whole[times[first]]}, first
+
+
+@pytest.mark.parametrize("size", [(8, 8), (64, 4), (4, 64), (12, 12)])
+def test_tiny_films_are_coloured_too(tmp_path, engine, size):
+    path = make_clip(tmp_path / "film.mkv", frames=5, width=size[0], height=size[1], codec="ffv1")
+    pictures = list(colorizer_for(path, engine).pictures(BEGINNING, END))
+    assert [p.u.shape for p in pictures] == [(size[1] // 2, size[0] // 2)] * 5

@@ -6,6 +6,7 @@ import logging
 import random
 import resource
 from collections.abc import Generator
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -243,7 +244,7 @@ def test_few_frames_are_all_sampled(tmp_path):
 
 
 def test_long_films_are_sampled_by_keyframes(tmp_path, monkeypatch):
-    monkeypatch.setattr(read, "SHORT_SECONDS", 2)
+    monkeypatch.setattr(read, "SAMPLED_FRAMES", 48)
     info = probe(make_clip(tmp_path / "f.mp4", frames=240, gop=10))
     sampled = list(sample_frames(info, 12))
     keys = set(index_packets(info).keyframes)
@@ -251,3 +252,90 @@ def test_long_films_are_sampled_by_keyframes(tmp_path, monkeypatch):
     assert {frame.pts for frame in sampled} <= keys
     whole = {frame.pts: frame.luma.tobytes() for frame in read_frames(info)}
     assert all(whole[frame.pts] == frame.luma.tobytes() for frame in sampled)
+
+
+def test_films_that_cannot_be_sought_exactly_are_sampled_all_along(tmp_path, monkeypatch):
+    """A title on black at the beginning must not decide what the whole film is."""
+    monkeypatch.setattr(read, "SAMPLED_FRAMES", 48)
+    path = make_clip(tmp_path / "f.avi", frames=240, gop=10, codec="mpeg4", cuts=(60, 120, 180))
+    info = probe(path)
+    assert not info.seekable
+    sampled = [frame.luma.tobytes() for frame in sample_frames(info, 12)]
+    assert sampled == [frame.luma.tobytes() for frame in sample_frames(info, 12)]
+    places = {frame.luma.tobytes(): i for i, frame in enumerate(read_frames(info))}
+    found = [places[luma] for luma in sampled]
+    assert len(found) >= 8
+    assert min(found) < 60
+    assert max(found) > 180
+
+
+def remuxed(source, target, change):
+    """Copy the picture's packets; `change(number, packet)` alters or drops (None) each."""
+    with av.open(str(source)) as old, av.open(str(target), "w") as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        for number, packet in enumerate(old.demux(video=0)):
+            if packet.dts is None:
+                continue
+            packet.stream = stream
+            kept = change(number, packet)
+            if kept is not None:
+                new.mux(kept)
+    return target
+
+
+def test_a_repeated_time_does_not_move_the_frames_after_it(tmp_path):
+    source = make_clip(tmp_path / "f.mkv", frames=120, codec="ffv1", rate=Fraction(25))
+
+    def repeat(number, packet):
+        if number == 40:
+            packet.pts = packet.dts = packet.pts - 40
+        return packet
+
+    path = remuxed(source, tmp_path / "repeated.mkv", repeat)
+    info = probe(path)
+    whole = [frame.pts for frame in read_frames(info)]
+    assert len(whole) == 120
+    assert whole == sorted(set(whole))
+    assert whole[42:] == [frame.pts for frame in read_frames(probe(source))][42:]
+    cold = [frame.pts for frame in read_frames(info, whole[90], before=4)]
+    assert cold == whole[86:]
+
+
+def test_sound_stays_in_step_after_packets_that_cannot_be_decoded(tmp_path):
+    """H.264 in AVI has its times from the packets: damage costs a group, not the rest."""
+    source = make_clip(tmp_path / "f.avi", frames=120, gop=12, codec="libx264")
+
+    def destroy(number, packet):
+        if 30 <= number < 36:
+            damaged = av.Packet(bytes(packet.size))
+            damaged.stream, damaged.pts, damaged.dts = packet.stream, packet.pts, packet.dts
+            damaged.time_base = packet.time_base
+            return damaged
+        return packet
+
+    path = remuxed(source, tmp_path / "damaged.avi", destroy)
+    clean = {f.luma.tobytes(): f.pts for f in read_frames(probe(source))}
+    info = probe(path)
+    assert info.times_from == "packets"
+    found = list(read_frames(info))
+    assert len(found) < 120
+    late = [f for f in found if f.luma.tobytes() in clean][-20:]
+    assert [f.pts for f in late] == [clean[f.luma.tobytes()] for f in late]
+
+
+def test_full_range_rgb_is_read_as_what_it_is_turned_into(tmp_path):
+    path = tmp_path / "f.mov"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("png", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "rgb24"
+        stream.codec_context.color_range = 2
+        for index in range(4):
+            image = np.full((48, 64, 3), 255 * (index % 2), np.uint8)
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.color_range, frame.pts, frame.time_base = 2, index, Fraction(1, 24)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    info = probe(path)
+    assert not info.tags.full_range
+    levels = [int(np.median(f.luma)) for f in read_frames(info)]
+    assert levels == [16, 235, 16, 235]
