@@ -52,7 +52,7 @@ class CompactConfig:
     temperature: float = 0.38
     """T of the annealed mean over the class head (ECCV 2016, section 2.3)."""
 
-    class_share: float = 0.5
+    class_share: float = 0.3
     """Weight of the class head in the mixture; the ab head has the rest."""
 
 
