@@ -5,7 +5,7 @@
 CLIPS is a folder of colour films. Each is recoloured from its luma alone, before encoding, by
 the plain per-frame method (smoothing off, every frame an anchor) and by each preset. The table
 gives means over the films of E_warp_ab (vidcolor.metrics.warp_error_ab at 256 px; less is
-steadier) and of Lab chroma, beside the films' own.
+steadier), of Lab chroma and of PSNR against the film's own colour, beside gray and the truth.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import math
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
 from statistics import mean
@@ -22,17 +23,19 @@ from statistics import mean
 import numpy as np
 from numpy.typing import NDArray
 
+from vidcolor.color import lab_to_rgb
 from vidcolor.facts import small_lab
 from vidcolor.frames import BEGINNING, END, Frame, VideoInfo
 from vidcolor.inference import Engine, open_engine
 from vidcolor.media.probe import probe
 from vidcolor.media.read import read_frames
 from vidcolor.media.write import choose_encoder, picture_format
-from vidcolor.metrics import FlowPair, warp_error_ab
+from vidcolor.metrics import FlowPair, psnr, warp_error_ab
 from vidcolor.pipeline import Colorizer, film_facts, fit
 from vidcolor.settings import PRESETS, Settings
 
 Labs = list[NDArray[np.float32]]
+LIGHTNESS_ONLY = np.array([1, 0, 0], np.float32)
 SUFFIXES = (".mp4", ".mkv", ".avi", ".webm", ".mov")
 
 
@@ -49,33 +52,49 @@ def main() -> int:
     ways = {"per frame": Settings(smoothing=False, anchor_every=1, **base)}
     ways |= {name: Settings.load(preset=name, **base) for name in PRESETS}
     engine = open_engine(ways["balanced"])
-    rows: dict[str, list[tuple[float, float]]] = {name: [] for name in (*ways, "truth")}
+    rows: dict[str, list[Figures]] = {name: [] for name in (*ways, "gray", "truth")}
     for film in films:
         info = probe(film)
         truth = list(islice(true_labs(info), options.frames))
         flows = [FlowPair.measure(gray(a), gray(b)) for a, b in pairwise(truth)]
-        rows["truth"].append(figures(truth, flows))
+        rows["truth"].append(figures(truth, flows, truth))
+        rows["gray"].append(figures([lab * LIGHTNESS_ONLY for lab in truth], flows, truth))
         for name, settings in ways.items():
-            rows[name].append(figures(colored(info, settings, engine, options.frames), flows))
-        shown = ", ".join(f"{name} {values[-1][0]:.2f}" for name, values in rows.items())
+            labs = colored(info, settings, engine, options.frames)
+            rows[name].append(figures(labs, flows, truth))
+        shown = ", ".join(f"{name} {values[-1].error:.2f}" for name, values in rows.items())
         print(f"{film.name}: {shown}", file=sys.stderr)
     print(f"{len(films)} films, {options.frames} frames each, {engine.describe()}\n")
-    print("| method | E_warp_ab | of per frame | chroma |\n| --- | --- | --- | --- |")
-    least = mean(error for error, _ in rows["per frame"])
+    print(
+        "| method | E_warp_ab | of per frame | chroma | PSNR, dB |\n| --- | --- | --- | --- | --- |"
+    )
+    least = mean(one.error for one in rows["per frame"])
     for name, values in rows.items():
-        error = mean(e for e, _ in values if not math.isnan(e))
-        print(f"| {name} | {error:.3f} | {error / least:.2f} | {mean(c for _, c in values):.1f} |")
+        error = mean(one.error for one in values)
+        chroma = mean(one.chroma for one in values)
+        ratio = "-" if name == "truth" else f"{mean(one.psnr for one in values):.2f}"
+        print(f"| {name} | {error:.3f} | {error / least:.2f} | {chroma:.1f} | {ratio} |")
     return 0
 
 
-def figures(labs: Labs, flows: list[FlowPair]) -> tuple[float, float]:
-    """(E_warp_ab, mean chroma), both in Lab units."""
+@dataclass(frozen=True)
+class Figures:
+    """Means over one film's frames."""
+
+    error: float
+    chroma: float
+    psnr: float
+
+
+def figures(labs: Labs, flows: list[FlowPair], truth: Labs) -> Figures:
     planes = [np.ascontiguousarray(lab[..., 1:]) for lab in labs]
-    errors = [
-        warp_error_ab(*pair, flow) for pair, flow in zip(pairwise(planes), flows, strict=True)
-    ]
-    kept = [error for error in errors if not math.isnan(error)]
-    return mean(kept), mean(float(np.hypot(p[..., 0], p[..., 1]).mean()) for p in planes)
+    pairs = zip(pairwise(planes), flows, strict=True)
+    errors = [warp_error_ab(*pair, flow) for pair, flow in pairs]
+    return Figures(
+        mean(error for error in errors if not math.isnan(error)),
+        mean(float(np.hypot(p[..., 0], p[..., 1]).mean()) for p in planes),
+        mean(psnr(lab_to_rgb(a), lab_to_rgb(b)) for a, b in zip(labs, truth, strict=True)),
+    )
 
 
 def true_labs(info: VideoInfo) -> Iterator[NDArray[np.float32]]:

@@ -15,7 +15,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "vidcolor"
 
 ROWS = (
-    ("errors", "settings", "frames", "resample", "color"),
+    ("errors", "settings", "frames", "prefetch", "resample", "color"),
     ("media", "models", "shots", "smoothing", "metrics", "facts"),
     ("inference", "pipeline"),
     ("jobs",),

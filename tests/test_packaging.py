@@ -118,7 +118,7 @@ def test_the_wheel_carries_licence_and_command(wheel):
         commands = archive.read(info["entry_points.txt"]).decode()
     assert licence == (CHECKOUT / "LICENSE").read_text(encoding="utf-8")
     assert "the vidcolor authors" in licence
-    assert "vidcolor = vidcolor.cli:main" in commands
+    assert "vidcolor = vidcolor.__main__:main" in commands
 
 
 @pytest.mark.parametrize(

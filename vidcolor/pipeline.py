@@ -16,11 +16,8 @@ REACH_FRAMES away, so a picture is a function of the source, the settings and it
 from __future__ import annotations
 
 import math
-import queue
-import threading
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import islice
@@ -35,6 +32,7 @@ from vidcolor.facts import GRAY_CHROMA, FilmFacts, facts_of
 from vidcolor.frames import Frame, Picture, PictureFormat, Plane, VideoInfo
 from vidcolor.inference import Engine
 from vidcolor.media.read import read_frames, sample_frames
+from vidcolor.prefetch import prefetched
 from vidcolor.resample import enlarge, shrink, stretch, turn
 from vidcolor.settings import Settings
 from vidcolor.shots import REACH_FRAMES as CUT_REACH_FRAMES
@@ -151,7 +149,7 @@ class Colorizer:
             after=REACH_FRAMES,
             threads=self.settings.threads,
         )
-        decoded = ahead(frames, DECODED_AHEAD)
+        decoded = prefetched(frames, DECODED_AHEAD, thread_name="decode")
         try:
             for item in self._stages(decoded):
                 assert item.frame is not None
@@ -390,43 +388,6 @@ def windows(items: Iterator[T], before: int, after: int) -> Iterator[tuple[list[
         yield list(left), item, list(right)
         left.append(item)
         right.extend(islice(items, 1))
-
-
-def ahead(frames: Iterator[Frame], limit: int) -> Generator[Frame]:
-    """Run `frames` in a thread of its own, at most `limit` frames ahead.
-
-    The thread's error is raised here; closing this generator ends the thread.
-    """
-    ready: queue.Queue[Frame | BaseException | None] = queue.Queue(limit)
-    stop = threading.Event()
-
-    def work() -> None:
-        try:
-            for frame in frames:
-                ready.put(frame)
-                if stop.is_set():
-                    return
-            ready.put(None)
-        except BaseException as error:
-            ready.put(error)
-        finally:
-            close = getattr(frames, "close", None)
-            if close:
-                close()
-
-    worker = threading.Thread(target=work, name="decode", daemon=True)
-    worker.start()
-    try:
-        while (item := ready.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stop.set()
-        while worker.is_alive():
-            with suppress(queue.Empty):
-                ready.get(timeout=0.05)
-        worker.join()
 
 
 def fit(width: int, height: int, side: int) -> tuple[int, int]:

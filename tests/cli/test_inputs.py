@@ -78,6 +78,20 @@ def test_one_film_to_a_named_file(folder):
     assert film.output == Path("there.mkv")
 
 
+@pytest.mark.parametrize(
+    ("inputs", "output"), [([""], None), (["a.mp4", ""], None), (["a.mp4"], "")]
+)
+def test_empty_names_are_refused(inputs, output):
+    with pytest.raises(UsageError, match="empty"):
+        films_of(inputs, output)
+
+
+def test_a_url_is_told_to_be_downloaded():
+    (error,) = films_of(["https://example.org/film.mp4"], None)
+    assert isinstance(error, UsageError)
+    assert "https://example.org/film.mp4 is a URL; download" in str(error)
+
+
 @pytest.mark.parametrize("several", [["."], ["a.mp4", "b.mp4"]])
 def test_several_films_to_one_file_is_refused(several):
     with pytest.raises(UsageError, match="several films"):

@@ -63,7 +63,8 @@ def test_a_run_on_a_pipe_prints_one_line(run, film):
     code, out, err = run("run", film, *FAST)
     assert (code, err) == (0, "")
     assert out.count("\n") == 1
-    assert f"film.color.mkv: {FRAMES} frames in 0:00:0" in out
+    assert f"film.color.mkv: {FRAMES} frames in 0:0" in out
+    assert out.endswith("fps, colours by standin\n")
     assert len(decoded(film.with_name("film.color.mkv"))) == FRAMES
     assert names(film.parent) == ["film.color.mkv", "film.mkv"]
 
@@ -88,16 +89,109 @@ def test_json_lines(run, film):
 
 
 def test_an_output_that_is_there_is_left_alone(run, film):
-    output = film.with_name("film.color.mkv")
-    output.write_text("precious")
+    output = Path(shutil.copy(film, film.with_name("film.color.mkv")))
     code, out, err = run("run", film, *FAST)
     assert (code, err) == (0, "")
-    assert "already there" in out
-    assert "--overwrite" in out
-    assert output.read_text() == "precious"
+    assert "already there and was left alone, not compared with this command's settings" in out
+    assert "--overwrite makes it again" in out
+    assert output.read_bytes() == film.read_bytes()
+    assert names(film.parent) == ["film.color.mkv", "film.mkv"]
     code, out, err = run("run", film, *FAST, "--overwrite")
     assert (code, err) == (0, "")
     assert len(decoded(output)) == FRAMES
+
+
+def test_a_job_beside_an_output_left_alone_is_told(run, film):
+    assert run("run", film, *FAST, "--keep-job")[0] == 0
+    code, out, _ = run("run", film, *FAST)
+    assert code == 0
+    assert "film.color.mkv.job beside it" in out
+    assert "--overwrite goes on with it" in out
+
+
+@pytest.mark.parametrize("what", ["text", "device"])
+def test_an_output_that_is_no_film_isnt_taken_for_a_finished_one(run, film, what):
+    output = film.with_name("film.color.mkv")
+    if what == "text":
+        output.write_text("precious")
+    else:
+        output.symlink_to("/dev/null")
+    code, out, err = run("run", film, *FAST)
+    assert (code, out) == (1, "")
+    assert_one_sentence(err)
+    assert "is there already and isn't a film" in err
+    assert ("--overwrite" in err) == (what == "text")
+    assert "-o" in err
+    code, _, _ = run("run", film, *FAST, "--overwrite")
+    # A device is never replaced.
+    assert code == (0 if what == "text" else 1)
+    assert output.is_symlink() == (what == "device")
+
+
+WRONG_ANYWAY = {
+    "range": (["--start", "1", "--end", "0.5"], 2),
+    "range of frames": (["--end", "0f"], 2),
+    "model": (["--model", "siggraf17"], 2),
+    "crf": (["--codec", "libx264", "--crf", "60"], 2),
+    "codec": (["--codec", "libx246"], 1),
+    "device": (["--device", "toaster"], 1),
+    "weights": (["--weights", "nowhere.pth"], 1),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_ANYWAY)
+def test_what_is_wrong_anyway_is_told_before_an_output_is_left_alone(run, film, case):
+    arguments, expected = WRONG_ANYWAY[case]
+    shutil.copy(film, film.with_name("film.color.mkv"))
+    code, out, err = run("run", film, *FAST, *arguments)
+    assert (code, out) == (expected, "")
+    assert_one_sentence(err)
+
+
+@pytest.mark.parametrize("arguments", [[""], ["film.mkv", "-o", ""]])
+def test_empty_names(run, film, monkeypatch, arguments):
+    monkeypatch.chdir(film.parent)
+    code, out, err = run("run", *arguments, *FAST)
+    assert (code, out) == (2, "")
+    assert_one_sentence(err)
+    assert "empty" in err
+    assert names(film.parent) == ["film.mkv"]
+
+
+def test_an_empty_file_is_called_empty(run, tmp_path):
+    (tmp_path / "film.mkv").touch()
+    code, _, err = run("run", tmp_path / "film.mkv", *FAST)
+    assert code == 1
+    assert "film.mkv is empty" in err
+
+
+def test_a_folder_to_be_made_needs_a_slash(run, film):
+    code, _, err = run("run", film, "-o", film.with_name("newdir"), *FAST)
+    assert code == 1
+    assert_one_sentence(err)
+    assert "a slash at its end" in err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_run_into_a_full_stdout_is_no_bug(film):
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        command = [sys.executable, "-m", "vidcolor", "run", film, *FAST]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert_one_sentence(done.stderr)
+    assert "No space left on device" in done.stderr
+
+
+def test_several_films_end_with_a_count(run, film, tmp_path):
+    (tmp_path / "bad.mkv").write_text("no film")
+    shutil.copy(film, tmp_path / "old.mkv")
+    shutil.copy(film, tmp_path / "old.color.mkv")
+    code, out, _ = run("run", tmp_path, *FAST)
+    assert code == 1
+    assert out.splitlines()[-1] == "1 made, 1 there already, 1 failed"
+    code, out, _ = run("run", tmp_path, *FAST, "--json")
+    last = json.loads(out.splitlines()[-1])
+    assert last == {"event": "together", "made": 0, "there_already": 2, "failed": 1, "not_tried": 0}
 
 
 def test_keep_job(run, film):
@@ -120,7 +214,7 @@ def test_several_films_go_on_after_a_bad_one(run, film, tmp_path):
     bad.write_text("no film")
     code, out, err = run("run", bad, tmp_path / "nowhere.mp4", film, *FAST)
     assert code == 1
-    assert out.count("\n") == 1
+    assert out.count("\n") == 2
     assert [line[:7] for line in err.splitlines()] == ["error: "] * 2
     assert names(tmp_path) == ["bad.mp4", "film.color.mkv", "film.mkv"]
 
@@ -194,7 +288,12 @@ USAGE = {
     "smoothing": (["--smoothing", "maybe"], "on or off"),
     "anchors": (["--anchor-every", "9"], "from 1 to 8"),
     "saturation": (["--saturation", "3"], "from 0 to 2"),
-    "crf": (["--crf", "good"], "--crf"),
+    "crf": (["--crf", "good"], "--crf was given 'good'; expected a whole number."),
+    "crf with a point": (["--crf", "17.5"], "--crf was given '17.5'; expected a whole number."),
+    "no number": (["--saturation", "x"], "--saturation was given 'x'; expected a number."),
+    "crf beyond x264": (["--codec", "libx264", "--crf", "52"], "libx264 takes 0 to 51"),
+    "crf beyond x265": (["--codec", "libx265", "--crf", "52"], "libx265 takes 0 to 51"),
+    "crf beyond auto": (["--codec", "auto", "--crf", "52"], "libx264 takes 0 to 51"),
     "preserve": (["--preserve", "hue"], "luma or lightness"),
     "unknown flag": (["--colour"], "--colour"),
 }

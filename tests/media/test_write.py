@@ -6,6 +6,7 @@ import hashlib
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -179,7 +180,12 @@ def refusal(tmp_path, pixel_format="yuv420p", **settings):
 
 def test_encoders_refuse_in_a_sentence(tmp_path):
     assert "try libx265, libx264" in refusal(tmp_path, codec="libx26")
-    assert "no video encoder 'aac'" in refusal(tmp_path, codec="aac")
+    aac = refusal(tmp_path, codec="aac")
+    assert "aac is an encoder for audio, not for video; try libx264, libx265" in aac
+    assert "xface" not in aac
+    far = refusal(tmp_path, codec="qqq")
+    assert "try libx264, libx265" in far
+    assert "try dnxhd" in refusal(tmp_path, codec="dnxhr")
     assert "use libx265 or ffv1" in refusal(tmp_path, "yuv420p12le", codec="libx264")
     assert "8-bit" in refusal(tmp_path, codec="prores_ks")
     assert "did you mean tune" in refusal(tmp_path, encoder_options=(("tun", "film"),))
@@ -188,6 +194,11 @@ def test_encoders_refuse_in_a_sentence(tmp_path):
     for codec in ("libx264", "libx265"):
         params = ((f"{codec[3:]}-params", "bogus=1"),)
         assert "bogus" in refusal(tmp_path, codec=codec, encoder_options=params)
+
+
+@pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="an NVIDIA driver is here")
+def test_an_absent_nvidia_driver_is_told(tmp_path):
+    assert "no NVIDIA driver, or no GPU" in refusal(tmp_path, codec="h264_nvenc")
 
 
 def test_a_good_encoder_passes_its_trial(tmp_path):

@@ -11,21 +11,25 @@ from __future__ import annotations
 import io
 import logging
 import os
+import shlex
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
 
 from vidcolor import __version__
+from vidcolor.cli.inputs import FILM_SUFFIXES
 from vidcolor.cli.models import models_app
-from vidcolor.cli.run import run_command
-from vidcolor.errors import VidcolorError
+from vidcolor.cli.run import EPILOG, run_command
+from vidcolor.errors import UsageError, VidcolorError
 
 INTERRUPTED = 130
+FAILED = 1
 BUG = 1
 
 # typer shows the root of its usage errors only as the parent of this one.
@@ -37,9 +41,10 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("run")(run_command)
+app.command("run", epilog=EPILOG)(run_command)
 app.add_typer(models_app, name="models")
 
 
@@ -54,17 +59,22 @@ def main() -> NoReturn:
 def run_arguments(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit code, with any error said on stderr."""
     try:
+        refuse_film_as_command(arguments)
         code = app(args=list(arguments), prog_name="vidcolor", standalone_mode=False) or 0
+        sys.stdout.flush()
     except VidcolorError as error:
         return say_error(str(error), error.exit_code)
     except TyperUsageError as error:
-        return say_usage(str(getattr(error, "format_message", error.__str__)()))
+        return say_usage(error)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone; nobody is left to tell.
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+        drop_stdout()
         return 1
+    except OSError as error:
+        say_error(system_sentence(error), FAILED)
+        code = FAILED
     except Exception as error:
         if "--debug" in arguments:
             traceback.print_exc()
@@ -75,13 +85,37 @@ def run_arguments(arguments: Sequence[str]) -> int:
             f"interrupted; give the same command again{but} to go on where it was.",
             file=sys.stderr,
         )
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Said already; the interpreter would try once more, and complain, as it ends.
+        drop_stdout()
     return int(code)
 
 
-def say_usage(text: str) -> int:
+def drop_stdout() -> None:
+    """Let what is still to be printed go nowhere."""
+    sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+
+
+def refuse_film_as_command(arguments: Sequence[str]) -> None:
+    """Raise UsageError where a film stands in the place of a command."""
+    first = arguments[0] if arguments else ""
+    commands = {*(each.name for each in app.registered_commands)}
+    commands |= {each.name for each in app.registered_groups}
+    if not first or first.startswith("-") or first in commands:
+        return
+    if Path(first).suffix.lower() in FILM_SUFFIXES or os.path.lexists(first):
+        meant = shlex.join(["vidcolor", "run", *arguments])
+        raise UsageError(f"there is no command {first!r}; did you mean `{meant}`?")
+
+
+def say_usage(error: Exception) -> int:
     """Print a usage error of typer's; a command without arguments gives its help instead."""
+    text = str(getattr(error, "format_message", error.__str__)())
     if text and "\n" not in text:
-        return say_error(f"{text} (`vidcolor --help` shows what there is.)", 2)
+        command = getattr(getattr(error, "ctx", None), "command_path", "vidcolor")
+        return say_error(f"{text} (`{command} --help` shows what there is.)", 2)
     print(text, end="", file=sys.stderr)
     return 2
 
@@ -90,6 +124,15 @@ def say_error(sentence: str, code: int) -> int:
     """Print an error on stderr and pass its exit code through."""
     print(f"error: {sentence}", file=sys.stderr)
     return code
+
+
+def system_sentence(error: OSError) -> str:
+    """What to say when the system refuses a file, or stdout, in a place nobody foresaw."""
+    where = f" about {error.filename}" if error.filename else ""
+    return (
+        f"the system says{where}: {error.strerror or error}; see to that, and give the same "
+        "command again."
+    )
 
 
 def bug_sentence(error: Exception) -> str:

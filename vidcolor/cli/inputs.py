@@ -7,6 +7,7 @@ films_of(["old/", "clip.avi"], None)
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,9 @@ FILM_SUFFIXES = KEPT_SUFFIXES | {f".{name}" for name in _OTHER_SUFFIXES.split(" 
 """Files of a folder that count as films."""
 
 
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+
 @dataclass(frozen=True)
 class Film:
     """One source and its output."""
@@ -36,11 +40,15 @@ def films_of(inputs: Sequence[str], output: str | None) -> list[Film | VidcolorE
     """The films named, in order, with an error in the place of each input that names none.
 
     `output` is a file for one film, a folder for any number (it is one, or ends in a slash).
-    Raises UsageError when it is a file and there are several films.
+    Raises UsageError when it is a file and there are several films, and on empty names.
     """
+    if "" in inputs:
+        raise UsageError("one INPUT is empty; expected the name of a film or of a folder.")
+    if output == "":
+        raise UsageError("-o is empty; expected the name of a file or of a folder.")
     sources: list[Path | VidcolorError] = []
     for given in inputs:
-        sources += _sources(Path(given))
+        sources += _sources(given)
     several = len(inputs) > 1 or _is_folder(inputs[0])
     if output is not None and several and not _names_folder(output):
         raise UsageError(
@@ -57,13 +65,16 @@ def output_for(source: Path, folder: Path | None = None) -> Path:
     return (folder or source.parent) / f"{source.stem}.color{suffix}"
 
 
-def _sources(path: Path) -> list[Path | VidcolorError]:
+def _sources(given: str) -> list[Path | VidcolorError]:
+    path = Path(given)
     try:
         if not path.is_dir():
             path.stat()
             return [path]
         inside = sorted(entry for entry in path.iterdir() if _is_film(entry))
     except FileNotFoundError:
+        if _URL.match(given):
+            return [UsageError(f"{given} is a URL; download the film first, and give the file.")]
         return [SourceError(f"{path} doesn't exist; check its name.")]
     except OSError as error:
         return [SourceError(f"{path} can't be read: {error.strerror}.")]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 from functools import cache
@@ -27,19 +28,61 @@ if TYPE_CHECKING:
 
 DAMAGED_SOURCE = 3
 
-_DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(Settings)}
+EPILOG = """Examples:
+  vidcolor run film.mp4 --preset best
+  vidcolor run old-films/ -o coloured/ --crf 19
+
+Exit codes: 0 done, 1 failed, 2 bad usage, 3 finished but the source was damaged, 130 interrupted.
+"""
+
+DEFAULT_PRESET = "balanced"
+"""The preset that Settings' own defaults are."""
+
+_FIELDS = {field.name: field for field in fields(Settings)}
+_CODECS_OWN = {
+    "crf": "17 for libx264; each codec its own",
+    "encoder_preset": "medium for libx264; each codec its own",
+}
+
+
+def _shown(text: str, default: str) -> str:
+    """A help text with its default; typer's own way puts the default into double brackets."""
+    return f"{text} [dim]\\[default: {default}][/dim]"
 
 
 def _option(setting: str, text: str, *names: str, panel: str, metavar: str | None = None) -> Any:
     """An option for a setting; the default it shows is the setting's own."""
-    value = _DEFAULTS[setting]
-    if isinstance(value, bool):
+    value: Any = _FIELDS[setting].default
+    if setting in _CODECS_OWN:
+        shown = _CODECS_OWN[setting]
+    elif isinstance(value, bool):
         shown = "on" if value else "off"
     else:
-        shown = {None: "the codec's", 0: "automatic"}.get(value, str(value))
+        shown = "automatic" if value == 0 else str(value)
     return typer.Option(
-        *names, help=text, show_default=shown, rich_help_panel=panel, metavar=metavar
+        *names,
+        help=_shown(text, shown),
+        rich_help_panel=panel,
+        metavar=metavar,
+        parser=_number_parser(setting),
     )
+
+
+def _number_parser(setting: str) -> Callable[[str], float] | None:
+    """Reads a setting's number and, unlike typer, says what was given; None for other kinds."""
+    kind = str(_FIELDS[setting].type).removesuffix(" | None")
+    if kind not in ("int", "float"):
+        return None
+
+    def parse(text: str) -> float:
+        try:
+            return int(text) if kind == "int" else float(text)
+        except ValueError:
+            expected = "a whole number" if kind == "int" else "a number"
+            flag = "--" + setting.replace("_", "-")
+            raise UsageError(f"{flag} was given {text!r}; expected {expected}.") from None
+
+    return parse
 
 
 _COLOUR, _ENCODER, _MACHINE, _JOB = "Colour", "Encoder", "Machine", "Job"
@@ -55,14 +98,17 @@ def run_command(
             "--output",
             "-o",
             metavar="FILE|DIR",
-            help="The output, or a folder for outputs (one to be made ends in a slash).",
-            show_default="FILM.color.SUFFIX beside each film",
+            help=_shown(
+                "The output, or a folder for outputs (one to be made ends in a slash).",
+                "FILM.color.SUFFIX beside each film",
+            ),
         ),
     ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help=f"A set of settings: {', '.join(PRESETS)}.", show_default="none"
+            metavar="NAME",
+            help=_shown(f"A set of settings: {', '.join(PRESETS)}.", DEFAULT_PRESET),
         ),
     ] = None,
     config: Annotated[
@@ -72,15 +118,14 @@ def run_command(
         str | None,
         typer.Option(
             metavar="TIME",
-            help="Where to begin: seconds, H:MM:SS.mmm, or a frame as 300f.",
-            show_default="the beginning",
+            help=_shown(
+                "Where to begin: seconds, H:MM:SS.mmm, or a frame as 300f.", "the beginning"
+            ),
         ),
     ] = None,
     end: Annotated[
         str | None,
-        typer.Option(
-            metavar="TIME", help="Where to end, this moment left out.", show_default="the end"
-        ),
+        typer.Option(metavar="TIME", help=_shown("Where to end, this moment left out.", "the end")),
     ] = None,
     model: Annotated[
         str | None,
@@ -92,8 +137,7 @@ def run_command(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="A weights file for the network.",
-            show_default="the network's own",
+            help=_shown("A weights file for the network.", "the network's own"),
             rich_help_panel=_COLOUR,
         ),
     ] = None,
@@ -140,7 +184,6 @@ def run_command(
         typer.Option(
             metavar="KEY=VALUE",
             help="A further option for the encoder; may be repeated.",
-            show_default="none",
             rich_help_panel=_ENCODER,
         ),
     ] = None,
@@ -168,17 +211,24 @@ def run_command(
         ),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Make an output again.", rich_help_panel=_JOB)
+        bool,
+        typer.Option(
+            "--overwrite", help="Replace an output that is there already.", rich_help_panel=_JOB
+        ),
     ] = False,
     restart: Annotated[
         bool,
         typer.Option(
-            "--restart", help="Begin anew, not where an earlier run was.", rich_help_panel=_JOB
+            "--restart",
+            help="Throw away the segments an unfinished run left.",
+            rich_help_panel=_JOB,
         ),
     ] = False,
     keep_job: Annotated[
         bool,
-        typer.Option("--keep-job", help="Keep the finished segments.", rich_help_panel=_JOB),
+        typer.Option(
+            "--keep-job", help="Leave the segments there when all is done.", rich_help_panel=_JOB
+        ),
     ] = False,
     json_lines: Annotated[
         bool, typer.Option("--json", help="One JSON object per event and line on stdout.")
@@ -210,14 +260,12 @@ def run_command(
     # Imported here, so that `--help` and bad settings are answered without them.
     from vidcolor.cli.inputs import films_of
     from vidcolor.cli.screen import open_screen
-    from vidcolor.jobs.local import Order
+    from vidcolor.jobs.local import Order, refuse_wrong
     from vidcolor.jobs.plan import Moment
-    from vidcolor.models.registry import AUTO, entry_of
 
-    if settings.model != AUTO:
-        entry_of(settings.model)
     cut = [Moment.parse(text) if text is not None else None for text in (start, end)]
     films = films_of(inputs, output)
+    refuse_wrong(settings, *cut)
 
     def order_of(film: Film) -> Order:
         return Order(
@@ -290,6 +338,7 @@ def run_films(
         return inference.open_engine(settings)
 
     codes = []
+    counts = Counter({"made": 0, "there already": 0, "failed": 0})
     for film in films:
         try:
             if isinstance(film, VidcolorError):
@@ -297,9 +346,11 @@ def run_films(
             outcome = run_film(order_of(film), open_engine=open_engine, report=screen.event)
             screen.finished(outcome)
             codes.append(DAMAGED_SOURCE if outcome.source_damaged else 0)
+            counts["made" if outcome.made else "there already"] += 1
         except VidcolorError as error:
             screen.failed(source_of(film), str(error), error.exit_code)
             codes.append(error.exit_code)
+            counts["failed"] += 1
             # No other film can do better with a network or device that isn't there.
             if isinstance(error, WeightsError | DeviceError):
                 break
@@ -310,12 +361,17 @@ def run_films(
             # Whoever read our lines has gone.
             raise
         except Exception as error:
-            from vidcolor.cli import bug_sentence
+            from vidcolor.cli import bug_sentence, system_sentence
 
-            screen.failed(source_of(film), bug_sentence(error), 1)
+            said = system_sentence(error) if isinstance(error, OSError) else bug_sentence(error)
+            screen.failed(source_of(film), said, 1)
             codes.append(1)
+            counts["failed"] += 1
             if debug:
                 traceback.print_exc(file=sys.stderr)
+    if len(films) > 1:
+        counts["not tried"] = len(films) - counts.total()
+        screen.together(counts)
     return next((code for code in (1, 2, DAMAGED_SOURCE) if code in codes), 0)
 
 

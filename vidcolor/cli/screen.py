@@ -20,6 +20,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from vidcolor.jobs.events import Event, Started, Warned
 from vidcolor.jobs.events import Progress as Advance
+from vidcolor.jobs.folder import folder_path
 from vidcolor.jobs.local import Outcome
 
 
@@ -58,6 +59,10 @@ class Screen(ABC):
         self.rest()
         print(f"error: {sentence}", file=sys.stderr)
 
+    @abstractmethod
+    def together(self, counts: dict[str, int]) -> None:
+        """What became of several films: how many were made, were there already, failed."""
+
     def interrupted(self) -> None:
         """The person, or the system, ended the run."""
         self.rest()
@@ -80,6 +85,11 @@ class OneLine(Screen):
             self.warn(damage_sentence(outcome))
         print(summary(outcome), flush=True)
 
+    def together(self, counts: dict[str, int]) -> None:
+        self.rest()
+        said = (f"{number} {what}" for what, number in counts.items() if number)
+        print(", ".join(said), flush=True)
+
 
 class JsonLines(Screen):
     """One JSON object per event and line on stdout."""
@@ -99,6 +109,9 @@ class JsonLines(Screen):
     def failed(self, source: str | None, sentence: str, exit_code: int) -> None:
         self._print("failed", {"source": source, "error": sentence, "exit_code": exit_code})
         super().failed(source, sentence, exit_code)
+
+    def together(self, counts: dict[str, int]) -> None:
+        self._print("together", {what.replace(" ", "_"): n for what, n in counts.items()})
 
     def interrupted(self) -> None:
         self._print("interrupted", {})
@@ -174,12 +187,25 @@ def words_of(event: Advance) -> str:
 def summary(outcome: Outcome) -> str:
     """The line that stays when a film is done."""
     if not outcome.made:
-        return f"{outcome.output} is already there and was left alone; --overwrite makes it again."
+        return left_sentence(outcome)
     fresh = outcome.frames - outcome.frames_resumed
     speed = f", {fresh / outcome.seconds:.1f} fps" if outcome.seconds and fresh else ""
     frames = _count(outcome.frames, "frame")
     before = f" ({outcome.frames_resumed} by an earlier run)" if outcome.frames_resumed else ""
-    return f"{outcome.output}: {frames}{before} in {clock(outcome.seconds)}{speed}"
+    colours = f", colours by {outcome.model}" if outcome.model else ""
+    return f"{outcome.output}: {frames}{before} in {clock(outcome.seconds)}{speed}{colours}"
+
+
+def left_sentence(outcome: Outcome) -> str:
+    """What to say of an output that was there already."""
+    alone = (
+        f"{outcome.output} is already there and was left alone, not compared with this command's "
+        "settings"
+    )
+    if outcome.job_beside:
+        job = folder_path(outcome.output)
+        return f"{alone}; {job} beside it is unfinished or was kept, --overwrite goes on with it."
+    return f"{alone}; --overwrite makes it again."
 
 
 def damage_sentence(outcome: Outcome) -> str:

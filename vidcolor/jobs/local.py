@@ -10,23 +10,25 @@ or nothing.
 
 from __future__ import annotations
 
+import re
 import time
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidcolor import __version__
-from vidcolor.errors import OutputError, SourceError, UsageError
+from vidcolor.errors import DeviceError, OutputError, SourceError, UsageError, WeightsError
 from vidcolor.frames import PictureFormat, Segment, VideoInfo
 from vidcolor.jobs.durable import put_in_place, writing
 from vidcolor.jobs.encoding import SegmentEncoder
 from vidcolor.jobs.events import Event, Phase, Progress, Started, Warned
-from vidcolor.jobs.folder import Finished, Job, JobFolder
+from vidcolor.jobs.folder import Finished, Job, JobFolder, folder_path
 from vidcolor.jobs.identity import identity, source_fingerprint
 from vidcolor.jobs.plan import Moment, cut_range, plan_segments
 from vidcolor.media.join import SegmentFile, check_output_container, join_segments
@@ -38,9 +40,10 @@ from vidcolor.media.write import (
     SegmentWriter,
     choose_encoder,
     picture_format,
+    refuse_encoder,
     try_encoder,
 )
-from vidcolor.models.registry import AUTO, explain_auto
+from vidcolor.models.registry import AUTO, entry_of, explain_auto
 from vidcolor.settings import Settings
 
 if TYPE_CHECKING:
@@ -55,6 +58,8 @@ REPORT_SECONDS = 0.1
 
 SHORT_SECONDS, SHORT_PART = 1.5, 0.02
 """A picture this much shorter than its header says is worth a warning; sound often outlasts it."""
+
+_DEVICE = re.compile(r"auto|(cpu|cuda|mps)(:\d+)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +90,12 @@ class Outcome:
     output: Path
     made: bool
     """False when the output was there already and was left alone."""
+
+    job_beside: bool = False
+    """Whether a job, kept or unfinished, lies beside an output that was left alone."""
+
+    model: str = ""
+    """The network that gave the colours; empty when the output was left alone."""
 
     frames: int = 0
     """In the output."""
@@ -126,14 +137,15 @@ def run_film(
     KeyboardInterrupt too, the output's name is as it was and finished segments are kept.
     """
     began = time.monotonic()
+    refuse_wrong(order.settings, order.start, order.end)
     refuse_own_source(order.source, order.output)
-    if _stands(order):
-        return Outcome(output=order.output, made=False)
+    if _left_alone(order):
+        return _leave(order)
     report = _without_repeats(report)
     film = _open_film(order, report)
     with JobFolder.hold(order.output) as folder:
-        if _stands(order):
-            return Outcome(output=order.output, made=False)
+        if _left_alone(order):
+            return _leave(order)
         try_encoder(film.info, film.format, film.choice)
         colorizer, engine = _open_colorizer(order, film, open_engine)
         job = _plan_or_resume(order, film, engine, folder, report)
@@ -149,12 +161,37 @@ def run_film(
     return Outcome(
         output=order.output,
         made=True,
+        model=engine.model_name,
         frames=sum(part.frames for part in parts),
         frames_resumed=resumed,
         damaged=sum(part.damaged for part in parts),
         missing=frames_missing(sum(job.frames), sum(part.frames for part in parts)),
         seconds=time.monotonic() - began,
     )
+
+
+def refuse_wrong(settings: Settings, start: Moment | None, end: Moment | None) -> None:
+    """Raise for what is wrong whatever the film and its output are; costs no import of torch."""
+    if settings.model != AUTO:
+        entry_of(settings.model)
+    refuse_encoder(settings)
+    if not _DEVICE.fullmatch(settings.device):
+        raise DeviceError(
+            f"there is no device called {settings.device!r}; expected auto, cpu, cuda, cuda:N or "
+            "mps."
+        )
+    if settings.weights is not None and not Path(settings.weights).exists():
+        raise WeightsError(f"the weights file {settings.weights} doesn't exist; check its name.")
+    if end is None:
+        return
+    first = start or (Moment(seconds=Fraction()) if end.frame is None else Moment(frame=0))
+    # A frame and a time can't be compared before the film is known.
+    for begin, stop in ((first.frame, end.frame), (first.seconds, end.seconds)):
+        if begin is not None and stop is not None and begin >= stop:
+            raise UsageError(
+                f"no frame lies between --start {first} and --end {end}; the end must come after "
+                "the start, and itself isn't part of the range."
+            )
 
 
 def refuse_own_source(source: Path, output: Path) -> None:
@@ -176,15 +213,49 @@ def frames_missing(expected: int, made: int) -> int:
     return expected - made if expected - made > tolerated else 0
 
 
+def _left_alone(order: Order) -> bool:
+    """Whether a finished film is there to be left alone.
+
+    Raises OutputError when what is there is no film and wasn't to be overwritten.
+    """
+    if not _stands(order):
+        return False
+    try:
+        probe(order.output)
+    except SourceError as error:
+        raise OutputError(
+            f"{order.output} is there already and isn't a film that can be read; choose another "
+            "name with -o, or give --overwrite to replace it."
+        ) from error
+    return True
+
+
+def _leave(order: Order) -> Outcome:
+    job = folder_path(order.output) / "job.json"
+    return Outcome(output=order.output, made=False, job_beside=job.exists())
+
+
 def _stands(order: Order) -> bool:
-    """Whether the output is there and to be left alone. Raises OutputError on a folder."""
+    """Whether the output is there and may not be replaced.
+
+    Raises OutputError on a folder, a device and the like, which are never replaced.
+    """
     with writing(order.output):
         if order.output.is_dir():
             raise OutputError(f"{order.output} is a folder; give the output a file's name with -o.")
-        return order.output.exists() and not order.overwrite
+        if not order.output.exists():
+            return False
+        if not order.output.is_file():
+            raise OutputError(
+                f"{order.output} is there already and isn't a film or any regular file; choose "
+                "another name with -o."
+            )
+        return not order.overwrite
 
 
 def _open_film(order: Order, report: Report) -> _Film:
+    if order.source.is_file() and order.source.stat().st_size == 0:
+        raise SourceError(f"{order.source} is empty (0 bytes); try another copy of the film.")
     info = probe(order.source)
     choice = choose_encoder(info, order.settings)
     for warning in check_output_container(info, order.output, choice):

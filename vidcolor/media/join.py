@@ -112,6 +112,11 @@ def check_output_container(info: VideoInfo, output: Path, choice: EncoderChoice)
     Raises OutputError for a suffix no muxer knows, and for a container that can't hold the
     encoder's pictures.
     """
+    if not output.suffix:
+        raise OutputError(
+            f"{output} ends in no known video format; name it .mp4, .mov, .mkv or .webm, or, if "
+            "it is a folder to be made, put a slash at its end."
+        )
     muxer = muxer_of(output)
     refusal = _picture_refusal(info, muxer, choice)
     if refusal:

@@ -33,7 +33,7 @@ from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from av.video.stream import VideoStream
 
-from vidcolor.errors import EncoderError, OutputError
+from vidcolor.errors import EncoderError, OutputError, SettingsError
 from vidcolor.frames import Picture, PictureFormat, Plane, VideoInfo
 from vidcolor.media.pixels import planar_name
 from vidcolor.settings import Settings
@@ -55,11 +55,13 @@ class _Defaults:
     crf_option: str = "crf"
     preset_option: str = "preset"
     options: tuple[tuple[str, str], ...] = ()
+    crf_limit: int | None = None
+    """The highest crf it takes, where that is less than Settings does."""
 
 
 _DEFAULTS = {
-    "libx264": _Defaults(17, "medium"),
-    "libx265": _Defaults(19, "medium"),
+    "libx264": _Defaults(17, "medium", crf_limit=51),
+    "libx265": _Defaults(19, "medium", crf_limit=51),
     "libsvtav1": _Defaults(23, "6"),
     "libvpx-vp9": _Defaults(
         24, "2", preset_option="cpu-used", options=(("b", "0"), ("deadline", "good"))
@@ -110,8 +112,9 @@ def choose_encoder(info: VideoInfo, settings: Settings) -> EncoderChoice:
     """The encoder for a source: `auto` made concrete, defaults filled in.
 
     Raises EncoderError for an unknown encoder, one that can't hold the source's bits, and
-    options the encoder doesn't know.
+    options the encoder doesn't know; SettingsError for a crf beyond the encoder's.
     """
+    refuse_encoder(settings)
     name = _auto(info) if settings.codec == "auto" else _encoder_name(settings.codec)
     defaults = _DEFAULTS.get(name, _Defaults())
     choice = EncoderChoice(
@@ -124,6 +127,18 @@ def choose_encoder(info: VideoInfo, settings: Settings) -> EncoderChoice:
     picture_format(info, choice)
     _check_options(choice)
     return choice
+
+
+def refuse_encoder(settings: Settings) -> None:
+    """Raise what `choose_encoder` raises for an encoder or crf that no film could make right."""
+    # Of what `auto` may take, ffv1 has no crf and the others end where x264 does.
+    name = _BY_DEPTH[0] if settings.codec == "auto" else _encoder_name(settings.codec)
+    limit = _DEFAULTS.get(name, _Defaults()).crf_limit
+    if settings.crf is not None and limit is not None and settings.crf > limit:
+        raise SettingsError(
+            f"crf is {settings.crf}, but {name} takes 0 to {limit}; less is better, and "
+            f"{_DEFAULTS[name].crf} is the default."
+        )
 
 
 def picture_format(info: VideoInfo, choice: EncoderChoice) -> PictureFormat:
@@ -307,6 +322,13 @@ class SegmentWriter:
             self._out.close()
 
     def _refused(self, error: Exception) -> EncoderError:
+        # What FFmpeg gives where libcuda is missing, and where it finds no GPU that encodes.
+        absent = isinstance(error, PermissionError | av.error.ExternalError)
+        if absent and self._codec.endswith("_nvenc"):
+            return EncoderError(
+                f"{self._codec} can't be opened ({words_of(error)}): no NVIDIA driver, or no GPU "
+                "that encodes, seems to be here; take libx264 or libx265."
+            )
         said = getattr(error, "log", None)
         more = f": {said[2].strip()}" if said else ""
         return EncoderError(
@@ -340,12 +362,17 @@ def _encoder_name(given: str) -> str:
     """FFmpeg's own name of a video encoder; `h264` gives its usual one, libx264."""
     try:
         codec = Codec(given, "w")
-        if codec.type == "video":
-            return codec.name
     except ValueError:
-        pass
-    near = difflib.get_close_matches(given, _video_encoders(), n=3, cutoff=0.5)
-    raise EncoderError(f"there is no video encoder {given!r}; try {', '.join(near or _DEFAULTS)}.")
+        near = difflib.get_close_matches(given, list(_DEFAULTS), n=2, cutoff=0.5)
+        # FFmpeg has many picture formats that nobody means, so beyond ours only near ones count.
+        near += difflib.get_close_matches(given, _video_encoders(), n=3, cutoff=0.8)
+        tries = ", ".join(dict.fromkeys(near or _DEFAULTS))
+        raise EncoderError(f"there is no video encoder {given!r}; try {tries}.") from None
+    if codec.type != "video":
+        raise EncoderError(
+            f"{given} is an encoder for {codec.type}, not for video; try {', '.join(_DEFAULTS)}."
+        )
+    return codec.name
 
 
 def _video_encoders() -> list[str]:

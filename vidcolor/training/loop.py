@@ -13,11 +13,9 @@ import copy
 import json
 import math
 import os
-import queue
-import threading
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
@@ -31,6 +29,7 @@ from vidcolor.color import lab_to_rgb, rgb_to_lab
 from vidcolor.errors import TrainingError
 from vidcolor.metrics import colorfulness, psnr
 from vidcolor.models.compact import CompactModel
+from vidcolor.prefetch import prefetched
 from vidcolor.training.losses import BinCoder, two_head_loss
 from vidcolor.training.photos import PhotoTars, center_crop, film_sample
 
@@ -233,35 +232,11 @@ def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
 Batch = tuple[int, Tensor, Tensor, Tensor]
 
 
-def batches(recipe: Recipe, photos: PhotoTars, first_step: int) -> Iterator[Batch]:
-    """Yield (step, lightness, hints, ab) from `first_step` on, made one step ahead in a thread."""
+def batches(recipe: Recipe, photos: PhotoTars, first_step: int) -> Generator[Batch]:
+    """Yield (step, lightness, hints, ab) from `first_step` on, made ahead in a thread."""
     chances = source_chances(photos.names, recipe.source_weights)
-    ready: queue.Queue[Batch | BaseException | None] = queue.Queue(2)
-    stop = threading.Event()
-
-    def produce() -> None:
-        try:
-            for step in range(first_step, recipe.steps):
-                if stop.is_set():
-                    return
-                ready.put(make_batch(recipe, photos, chances, step))
-            ready.put(None)
-        except BaseException as error:
-            ready.put(error)
-
-    worker = threading.Thread(target=produce, daemon=True)
-    worker.start()
-    try:
-        while (item := ready.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stop.set()
-        while worker.is_alive():
-            while not ready.empty():
-                ready.get()
-            worker.join(0.05)
+    made = (make_batch(recipe, photos, chances, step) for step in range(first_step, recipe.steps))
+    return prefetched(made, 2, thread_name="batches")
 
 
 def source_chances(names: list[str], weights: dict[str, float]) -> NDArray[np.float64]:
