@@ -287,6 +287,13 @@ def read_packets(container: InputContainer, tracks: dict[int, Track]) -> None:
             track.payload = hashes[index].hexdigest()
 
 
+NO_DATE = "1970-01-01T00:00:00.000000Z"
+"""How a reader shows MP4's field for a date that was never filled in."""
+
+SAME_MATRICES = {5, 6}
+"""BT.601 for 625 and for 525 lines: two code points, one matrix."""
+
+
 def read_picture(film: VideoStream) -> dict[str, object]:
     context = film.codec_context
     aspect = {"aspect": Fraction(film.sample_aspect_ratio or 1)}
@@ -385,7 +392,7 @@ def missing_tags(owner: str, old: dict[str, str], new: dict[str, str], alike: bo
     return [
         f"{owner}'s {key}"
         for key, value in old.items()
-        if new.get(key) != value and key not in left_out
+        if new.get(key) != value and key not in left_out and value != NO_DATE
     ]
 
 
@@ -396,6 +403,7 @@ def check_picture(before: Facts, after: Facts) -> Check:
         unset = name in ("matrix", "primaries", "transfer") and old in (0, UNSPECIFIED)
         unset |= name == "range" and old == 0
         new = after.picture.get(name)
-        if not unset and old != new:
+        alike = name == "matrix" and {old, new} == SAME_MATRICES
+        if not unset and not alike and old != new:
             wrong.append(f"{name} {old} became {new}")
     return Check("picture", not wrong, "; ".join(wrong) or "kept")

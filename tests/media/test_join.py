@@ -255,3 +255,22 @@ def test_a_join_gives_the_same_bytes_again(tmp_path):
             join_segments(segments, info, output)
             contents.append(output.read_bytes())
         assert contents[0] == contents[1]
+
+
+def test_the_sources_own_comment_stays_whatever_its_letters(tmp_path):
+    """Matroska gives COMMENT; a second `comment` beside it would take its place."""
+    source = make_clip(tmp_path / "film.mkv", frames=12, codec="ffv1")
+    tagged = tmp_path / "tagged.mkv"
+    with av.open(str(source)) as old, av.open(str(tagged), "w") as new:
+        new.metadata["comment"] = "Found in an attic"
+        stream = new.add_stream_from_template(old.streams.video[0])
+        for packet in old.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                new.mux(packet)
+    info = probe(tagged)
+    segments = write_segments(info, tmp_path)
+    join_segments(segments, info, tmp_path / "out.mkv", comment="Colours by hand")
+    with av.open(str(tmp_path / "out.mkv")) as out:
+        comments = [value for key, value in out.metadata.items() if key.lower() == "comment"]
+    assert comments == ["Found in an attic"]

@@ -299,8 +299,9 @@ class _Join:
                 _attach_cover(out, self.info.path, stream)
         assert picture is not None
         out.metadata.update(film_tags(source))
-        if self.comment:
-            out.metadata.setdefault("comment", self.comment)
+        # Matroska's tags come in capitals, and its muxer would keep the later of the two.
+        if self.comment and "comment" not in {key.lower() for key in out.metadata}:
+            out.metadata["comment"] = self.comment
         out.set_chapters(self._chapters(source))
         return picture, copies
 
