@@ -364,3 +364,13 @@ def test_tiny_films_are_coloured_too(tmp_path, engine, size):
     path = make_clip(tmp_path / "film.mkv", frames=5, width=size[0], height=size[1], codec="ffv1")
     pictures = list(colorizer_for(path, engine).pictures(BEGINNING, END))
     assert [p.u.shape for p in pictures] == [(size[1] // 2, size[0] // 2)] * 5
+
+
+def test_a_prediction_is_enlarged_without_blocks(tmp_path, engine):
+    """Networks answer in squares, so one side often grows: a ramp must stay a ramp."""
+    path = make_clip(tmp_path / "film.mkv", frames=2, width=128, height=64)
+    colorizer = colorizer_for(path, engine)
+    ramp = np.broadcast_to(np.arange(24, dtype=np.float32), (2, 24, 24))
+    steps = np.diff(colorizer._place(np.ascontiguousarray(ramp))[16, 4:-4, 0])
+    assert steps.min() > 0.5 * steps.mean(), steps
+    assert steps.max() < 1.5 * steps.mean(), steps

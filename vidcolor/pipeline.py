@@ -33,7 +33,7 @@ from vidcolor.frames import Frame, Picture, PictureFormat, Plane, VideoInfo
 from vidcolor.inference import Engine
 from vidcolor.media.read import read_frames, sample_frames
 from vidcolor.prefetch import prefetched
-from vidcolor.resample import enlarge, shrink, stretch, turn
+from vidcolor.resample import enlarge, refit, shrink, stretch, turn
 from vidcolor.settings import Settings
 from vidcolor.shots import REACH_FRAMES as CUT_REACH_FRAMES
 from vidcolor.shots import is_cut, thumbnail, thumbnail_difference
@@ -224,7 +224,7 @@ class Colorizer:
         left, right = (round(x * width / info.width) for x in (box.left, box.right))
         placed = np.zeros((height, width, 2), np.float32)
         inner = (max(1, right - left), max(1, bottom - top))
-        small = shrink(planes, inner)
+        small = refit(planes, inner)
         placed[top : top + inner[1], left : left + inner[0]] = small[: height - top, : width - left]
         return placed
 

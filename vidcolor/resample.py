@@ -33,13 +33,25 @@ def enlarge(image: Image, size: Size) -> Image:
     return cast(Image, cv2.resize(image, size, interpolation=cv2.INTER_LINEAR))
 
 
+def refit(image: Image, size: Size) -> Image:
+    """Resample (h, w[, c]) to `size`: by area where a side shrinks, bilinearly where it grows.
+
+    Area alone won't do: where it enlarges it leaves blocks.
+    """
+    return enlarge(shrink(image, least(image, size)), size)
+
+
 def stretch(image: Image, size: Size) -> Image:
-    """Resample to exactly `size`: by area where a side shrinks, by cubic where it grows."""
-    least = (min(image.shape[1], size[0]), min(image.shape[0], size[1]))
-    smaller = shrink(image, least)
-    if least == size:
+    """Resample (h, w[, c]) to `size`: by area where a side shrinks, by cubic where it grows."""
+    smaller = shrink(image, least(image, size))
+    if smaller.shape[1::-1] == size:
         return smaller
     return cast(Image, cv2.resize(smaller, size, interpolation=cv2.INTER_CUBIC))
+
+
+def least(image: NDArray[Any], size: Size) -> Size:
+    """The smaller of the image's side and `size`'s, each way."""
+    return min(image.shape[1], size[0]), min(image.shape[0], size[1])
 
 
 def turn(image: Image, degrees: int) -> Image:
