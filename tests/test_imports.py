@@ -15,12 +15,12 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "vidcolor"
 
 ROWS = (
-    ("errors", "settings", "frames", "prefetch", "resample", "color"),
+    ("errors", "settings", "frames", "prefetch", "resample", "color", "display"),
     ("media", "models", "shots", "smoothing", "metrics", "facts"),
     ("inference", "pipeline"),
     ("jobs",),
-    ("preview", "evaluation", "training", "cluster", "studio"),
-    ("cli", "__main__"),
+    ("preview", "stills", "evaluation", "training", "cluster", "studio"),
+    ("api", "cli", "__main__"),
 )
 ORDERED_ROWS = (0, 2, 5)
 """Rows whose modules may import from those listed before them in the same row."""

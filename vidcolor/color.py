@@ -148,6 +148,15 @@ class ColorSpace:
         limit = (1 << self.bit_depth) - 1
         return np.asarray(np.clip(codes, 0, limit), np.uint16)
 
+    def rgb(self, y: Plane, u: Plane, v: Plane) -> Floats:
+        """R'G'B' (h, w, 3) in 0..1 of three planes of one size, clipped to the gamut."""
+        scale = np.float32(1 / self.chroma_span)
+        cb, cr = ((plane.astype(np.float32) - self.chroma_center) * scale for plane in (u, v))
+        luma = self.normalize(y)
+        red, blue = luma + 2 * (1 - self.kr) * cr, luma + 2 * (1 - self.kb) * cb
+        green = (luma - self.kr * red - self.kb * blue) / (1 - self.kr - self.kb)
+        return np.asarray(np.clip(np.dstack([red, green, blue]), 0, 1), np.float32)
+
     def planes_with_lightness(self, luma: Plane, ab: Floats) -> tuple[Plane, Floats]:
         """The published networks' way: keep CIE L and let luma follow the colour.
 

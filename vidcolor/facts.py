@@ -118,15 +118,7 @@ def small_lab(frame: Frame, info: VideoInfo, size: tuple[int, int] = (96, 72)) -
     assert frame.chroma is not None
     space = ColorSpace(info.tags, bit_depth=info.bit_depth)
     y, u, v = (shrink(plane, size) for plane in (frame.luma, *frame.chroma))
-    cb, cr = (
-        (plane.astype(np.float32) - space.chroma_center) / np.float32(space.chroma_span)
-        for plane in (u, v)
-    )
-    luma = space.normalize(y)
-    red, blue = luma + 2 * (1 - space.kr) * cr, luma + 2 * (1 - space.kb) * cb
-    green = (luma - space.kr * red - space.kb * blue) / (1 - space.kr - space.kb)
-    rgb = np.clip(np.dstack([red, green, blue]), 0, 1).astype(np.float32)
-    return rgb_to_lab(rgb)
+    return rgb_to_lab(space.rgb(y, u, v))
 
 
 def tint_residual(lab: Floats) -> float:

@@ -13,7 +13,7 @@ import pytest
 
 from vidcolor import __version__
 from vidcolor.cli import app, plain_output, quiet_threads, run_arguments
-from vidcolor.cli.run import DEFAULT_PRESET
+from vidcolor.cli.options import DEFAULT_PRESET
 from vidcolor.media.write import _DEFAULTS
 from vidcolor.settings import Settings
 

@@ -23,9 +23,17 @@ from typing import Annotated, NoReturn
 import typer
 
 from vidcolor import __version__
+from vidcolor.cli.config import config_app
+from vidcolor.cli.doctor import doctor_command
+from vidcolor.cli.image import EPILOG as IMAGE_EPILOG
+from vidcolor.cli.image import image_command
 from vidcolor.cli.inputs import FILM_SUFFIXES
+from vidcolor.cli.jobs import jobs_app
 from vidcolor.cli.models import models_app
-from vidcolor.cli.run import EPILOG, run_command
+from vidcolor.cli.preview import EPILOG as PREVIEW_EPILOG
+from vidcolor.cli.preview import preview_command
+from vidcolor.cli.run import EPILOG as RUN_EPILOG
+from vidcolor.cli.run import run_command
 from vidcolor.errors import UsageError, VidcolorError
 
 INTERRUPTED = 130
@@ -44,8 +52,13 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("run", epilog=EPILOG)(run_command)
+app.command("run", epilog=RUN_EPILOG)(run_command)
+app.command("preview", epilog=PREVIEW_EPILOG)(preview_command)
+app.command("image", epilog=IMAGE_EPILOG)(image_command)
+app.add_typer(jobs_app, name="jobs")
 app.add_typer(models_app, name="models")
+app.add_typer(config_app, name="config")
+app.command("doctor")(doctor_command)
 
 
 def main() -> NoReturn:
