@@ -17,11 +17,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from comparison import WORDS, Check, compare
+from comparison import FINE_WORDS, WORDS, Check, compare
 
 STILLS = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"}
 NO_MEDIA = {".md", ".txt", ".json", ".csv", ".html", ".srt"}
@@ -199,6 +199,11 @@ def judge_output(row: Row, film: Path, output: Path, run: Run) -> list[str]:
     except Exception as error:
         row.problems.append(f"can't be compared: {type(error).__name__}: {error}")
         return []
+    return judge_checks(row, checks, run)
+
+
+def judge_checks(row: Row, checks: list[Check], run: Run) -> list[str]:
+    """Fill a row's cells; notes on what is explained, and what isn't into the row's problems."""
     notes = []
     for check in checks:
         row.cells[check.area] = check.cell
@@ -217,7 +222,7 @@ def explanation(check: Check, run: Run) -> str:
     """Why a difference is no fault: the source is damaged, or a warning speaks of it."""
     if run.code == DAMAGED and check.area in ("frames", "times", "luma"):
         return "the source is damaged"
-    words = WORDS[check.area]
+    words = {**FINE_WORDS, **WORDS}[check.area]
     spoken = [text for text in run.warnings if any(word in text.lower() for word in words)]
     return "a warning says so" if spoken else ""
 
@@ -247,7 +252,7 @@ def totals(rows: list[Row], stills: int) -> str:
     return text + (f" {stills} stills left out; they are for `vidcolor image`." if stills else "")
 
 
-def line(cells: Iterator[str] | tuple[str, ...]) -> str:
+def line(cells: Iterable[str]) -> str:
     escaped = (" ".join(cell.replace("|", "\\|").split()) for cell in cells)
     return f"| {' | '.join(escaped)} |"
 

@@ -10,16 +10,20 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
+import re
+import struct
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import pairwise, zip_longest
+from itertools import islice, pairwise, zip_longest
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
 from av.container import InputContainer
-from av.stream import AttachmentStream, Stream
+from av.sidedata.sidedata import SideData, Type
+from av.stream import AttachmentStream, Disposition, Stream
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -33,6 +37,29 @@ WORDS = {
     "picture": ("rotation", "aspect", "matrix", "range", "colour tag"),
 }
 """The areas compared, and the words by which a warning speaks of a difference there."""
+
+FINE_WORDS = {
+    **{area: WORDS[area] for area in ("frames", "times", "luma", "audio")},
+    "subtitles": ("subtitle",),
+    "chapters": ("chapter",),
+    "attachments": ("attach",),
+    "covers": ("cover", "video track"),
+    "data": ("data track", "timecode"),
+    "tags": WORDS["tags"],
+    "picture": (*WORDS["picture"], "hdr", "mirror", "view"),
+    "captions": ("caption",),
+    "sync": ("sound", "audio", "last frame"),
+}
+"""The same for `compare_finely`, which takes apart what `compare` puts together."""
+
+KINDS = {
+    "audio": "audio",
+    "subtitle": "subtitles",
+    "attachment": "attachments",
+    "video": "covers",
+    "data": "data",
+}
+"""What a person calls streams of a kind, when they aren't the film."""
 
 LEAST_LUMA_DB = 32.0
 """Below this the luma is another picture, not a picture encoded: x264 at its default here gives
@@ -64,7 +91,7 @@ class Check:
 
 @dataclass
 class Track:
-    """A stream beside the film."""
+    """A stream, and all its packets."""
 
     kind: str
     codec: str
@@ -73,6 +100,11 @@ class Track:
     payload: str = ""
     packets: int = 0
     times: list[Fraction] = field(default_factory=list)
+    ends: list[Fraction] = field(default_factory=list)
+    """When each packet is over, by its own duration."""
+
+    words: list[str] = field(default_factory=list)
+    """Of text subtitles, without their styling."""
 
 
 @dataclass
@@ -81,12 +113,14 @@ class Facts:
 
     container: str
     tags: dict[str, str]
-    film_tags: dict[str, str]
-    film_disposition: int
     chapters: list[tuple[float, float, str]]
+    film: Track
     tracks: list[Track]
     picture: dict[str, object]
-    """Rotation, aspect and colour tags of the film's stream."""
+    """Size, rotation, aspect and colour tags of the film's stream."""
+
+    captions: bool
+    """Whether closed captions lie in the first pictures."""
 
 
 def compare(source: Path, output: Path) -> list[Check]:
@@ -99,6 +133,21 @@ def compare(source: Path, output: Path) -> list[Check]:
         check_tags(before, after),
         check_picture(before, after),
     ]
+
+
+def compare_finely(source: Path, output: Path) -> list[Check]:
+    """One check for each area of FINE_WORDS, in its order. Raises what PyAV raises."""
+    before, after = read_facts(source), read_facts(output)
+    checks = [
+        *check_frames(source, output),
+        *(check_tracks(name, before, after, (kind,)) for kind, name in KINDS.items()),
+        check_chapters(before, after),
+        check_tags(before, after),
+        check_picture(before, after),
+        check_captions(before, after),
+        check_sync(before, after),
+    ]
+    return sorted(checks, key=lambda check: list(FINE_WORDS).index(check.area))
 
 
 # Frames
@@ -116,7 +165,7 @@ class Film:
     def frames(self) -> Iterator[av.VideoFrame]:
         """Every frame that decodes; an error is counted and passed over."""
         with av.open(str(self.path)) as container:
-            stream = film_stream(container)
+            stream, origin = film_stream(container), origin_of(container)
             stream.thread_type = "SLICE"
             packets = container.demux(stream)
             while True:
@@ -126,13 +175,14 @@ class Film:
                         return
                     ticks = packet.pts if packet.pts is not None else packet.dts
                     if ticks is not None and packet.size:
-                        self._packets.append(ticks * packet.time_base)
+                        self._packets.append(ticks * packet.time_base - origin)
                     frames = packet.decode()
                 except av.error.FFmpegError:
                     self.errors += 1
                     continue
                 for frame in frames:
-                    self._decoded.append(seconds_of(frame))
+                    seconds = seconds_of(frame)
+                    self._decoded.append(None if seconds is None else seconds - origin)
                     yield frame
 
     def times(self) -> list[Fraction]:
@@ -151,11 +201,18 @@ def seconds_of(frame: av.VideoFrame) -> Fraction | None:
 
 
 def film_stream(container: InputContainer) -> VideoStream:
-    """The stream that is the film, not a cover."""
-    best = container.streams.best("video")
-    if not isinstance(best, VideoStream):
+    """The stream a person would call the film: no cover, the default, the largest."""
+    films = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not films:
         raise ValueError(f"{container.name} has no picture")
-    return best
+    return max(films, key=lambda s: (bool(s.disposition & Disposition.default), s.width * s.height))
+
+
+def origin_of(container: InputContainer) -> Fraction:
+    """What a player shows as zero: broadcast clocks begin anywhere, the others mean what they
+    say."""
+    broadcast = container.format.name in ("mpegts", "mpeg")
+    return Fraction(container.start_time or 0, av.time_base) if broadcast else Fraction(0)
 
 
 def check_frames(source: Path, output: Path) -> list[Check]:
@@ -220,11 +277,16 @@ def milliseconds(seconds: Fraction) -> str:
     return f"{float(seconds * 1000):.3g} ms"
 
 
+NO_LUMA, ALIKE = "no luma plane to compare", "inf dB"
+
+
 def check_luma(noise: float | None) -> Check:
     """Encoders are lossy, so this tells a wrong picture from a right one, no more."""
     if noise is None:
-        return Check("luma", True, "no luma plane to compare")
-    decibel = math.inf if noise == 0 else -10 * math.log10(noise)
+        return Check("luma", True, NO_LUMA)
+    if noise == 0:
+        return Check("luma", True, ALIKE)
+    decibel = -10 * math.log10(noise)
     return Check("luma", decibel >= LEAST_LUMA_DB, f"{decibel:.1f} dB")
 
 
@@ -234,20 +296,21 @@ def check_luma(noise: float | None) -> Check:
 def read_facts(path: Path) -> Facts:
     with av.open(str(path)) as container:
         film = film_stream(container)
-        tracks = {s.index: read_track(s) for s in container.streams if s.index != film.index}
-        chapters = [read_chapter(chapter) for chapter in container.chapters()]
+        tracks = {stream.index: read_track(stream) for stream in container.streams}
         facts = Facts(
             container=container.format.name,
             tags=tags_of(container.metadata),
-            film_tags=tags_of(film.metadata),
-            film_disposition=int(film.disposition),
-            chapters=chapters,
-            tracks=list(tracks.values()),
+            chapters=[read_chapter(chapter) for chapter in container.chapters()],
+            film=tracks[film.index],
+            tracks=[track for index, track in tracks.items() if index != film.index],
             picture=read_picture(film),
+            captions=False,
         )
         read_packets(container, tracks)
     with av.open(str(path)) as container:
-        facts.picture["rotation"] = first_rotation(container)
+        looked = first_look(container)
+    facts.captions = bool(looked.pop("captions", False))
+    facts.picture |= looked
     return facts
 
 
@@ -255,7 +318,7 @@ def read_track(stream: Stream) -> Track:
     context = getattr(stream, "codec_context", None)
     track = Track(
         kind=stream.type,
-        codec=context.name if context is not None else "",
+        codec=context.codec.canonical_name if context is not None else "",
         tags=tags_of(stream.metadata),
         disposition=int(stream.disposition),
     )
@@ -273,18 +336,45 @@ def read_chapter(chapter: av.container.Chapter) -> tuple[float, float, str]:
 def read_packets(container: InputContainer, tracks: dict[int, Track]) -> None:
     """Hash every track's payloads and note its packets' times."""
     hashes = {index: hashlib.sha256() for index in tracks}
-    streams = [s for s in container.streams if s.index in tracks and s.type != "attachment"]
+    streams = [stream for stream in container.streams if stream.type != "attachment"]
+    origin = origin_of(container)
     for packet in container.demux(*streams) if streams else ():
-        track = tracks.get(packet.stream_index)
-        if track is None or not packet.size:
+        track, data = tracks.get(packet.stream_index), bytes(packet)
+        if track is None or not data:
             continue
-        hashes[packet.stream_index].update(bytes(packet))
+        if track.codec in TEXTS:
+            words = plain_words(data, track.codec)
+            if not words:
+                continue  # MP4 fills the time between two lines with empty ones
+            track.words.append(words)
+        hashes[packet.stream_index].update(without_frame_header(data, track.codec))
         track.packets += 1
         if packet.pts is not None:
-            track.times.append(packet.pts * packet.time_base)
+            track.times.append(packet.pts * packet.time_base - origin)
+            track.ends.append(track.times[-1] + (packet.duration or 0) * packet.time_base)
     for index, track in tracks.items():
         if track.packets:
             track.payload = hashes[index].hexdigest()
+
+
+TEXTS = {"subrip", "text", "ass", "ssa", "webvtt", "mov_text"}
+
+
+def plain_words(data: bytes, codec: str) -> str:
+    """A line of text subtitles as a person reads it."""
+    if codec == "mov_text":
+        data = data[2 : 2 + int.from_bytes(data[:2], "big")]
+    text = data.decode("utf-8", "replace")
+    if codec in ("ass", "ssa"):
+        text = text.split(",", 8)[-1].replace(r"\N", "\n")
+    return re.sub(r"<[^>]*>|\{[^}]*\}", "", text).strip()
+
+
+def without_frame_header(data: bytes, codec: str) -> bytes:
+    """A packet's sound alone: AAC in a transport stream has a header, ADTS, at every packet."""
+    if codec != "aac" or len(data) < 7 or data[0] != 0xFF or data[1] & 0xF6 != 0xF0:
+        return data
+    return data[7 if data[1] & 1 else 9 :]
 
 
 NO_DATE = "1970-01-01T00:00:00.000000Z"
@@ -309,11 +399,50 @@ def read_picture(film: VideoStream) -> dict[str, object]:
     }
 
 
-def first_rotation(container: InputContainer) -> int:
+SIDES = {
+    "turn": Type.DISPLAYMATRIX,
+    "views": Type.STEREO3D,
+    "HDR display": Type.MASTERING_DISPLAY_METADATA,
+    "HDR levels": Type.CONTENT_LIGHT_LEVEL,
+}
+"""What lies beside a picture and says how it is to be shown."""
+
+LOOKED_AT = 12
+"""How many frames are searched for closed captions."""
+
+
+def first_look(container: InputContainer) -> dict[str, object]:
+    """What the first frames say: size, rotation, what is beside them, captions."""
+    looked: dict[str, object] = {}
     try:
-        return next((frame.rotation for frame in container.decode(film_stream(container))), 0)
+        for frame in islice(container.decode(film_stream(container)), LOOKED_AT):
+            if "size" not in looked:
+                looked |= {"size": f"{frame.width}x{frame.height}", "rotation": frame.rotation}
+                looked |= {name: side_of(frame, kind) for name, kind in SIDES.items()}
+            looked["captions"] = looked.get("captions") or side_data(frame, Type.A53_CC) != b""
     except av.error.FFmpegError:
-        return 0
+        pass
+    return looked
+
+
+def side_of(frame: av.VideoFrame, kind: Type) -> str:
+    """One kind of side data in digits that can be compared; empty where there is none."""
+    data = side_data(frame, kind)
+    if kind is Type.DISPLAYMATRIX and data:
+        # Matroska keeps an angle: one unit in 65536 of a turn's sine may go.
+        matrix = [round(n / 65536, 2) + 0.0 for n in struct.unpack("=9i", data)]
+        return "" if matrix[:5] == [1, 0, 0, 0, 1] else str(matrix[:2] + matrix[3:5])
+    if kind is Type.MASTERING_DISPLAY_METADATA and data:
+        terms = struct.unpack("=22i", data)
+        ratios = zip(terms[0:20:2], terms[1:20:2], strict=True)
+        return " ".join(f"{n / d:.4g}" if d else "-" for n, d in ratios)
+    return data[:8].hex()
+
+
+def side_data(frame: av.VideoFrame, kind: Type) -> bytes:
+    # PyAV's stubs take it for a mapping by name; it yields the data.
+    parts = cast(Iterable[SideData], frame.side_data)
+    return next((bytes(each) for each in parts if each.type is kind), b"")
 
 
 def tags_of(metadata: dict[str, str]) -> dict[str, str]:
@@ -341,9 +470,18 @@ def check_tracks(area: str, before: Facts, after: Facts, kinds: tuple[str, ...])
 
 def difference(old: Track, new: Track) -> str:
     """What differs between two tracks, or nothing."""
-    if old.payload != new.payload:
+    if old.words or new.words:
+        if old.words != new.words:
+            return f"{old.codec} {old.words} became {new.words}"
+    elif old.payload != new.payload:
         return f"{old.kind} {old.codec}: {old.packets} packets became other {new.packets}"
-    pairs = zip(old.times, new.times, strict=False)
+    pairs = list(zip(old.times, new.times, strict=False))
+    if old.packets != new.packets:
+        pairs = [*pairs[:1], *zip(old.ends[-1:], new.ends[-1:], strict=True)]
+    if old.kind == "subtitle":
+        pairs += zip(old.ends, new.ends, strict=False)
+    if old.kind == "video" and old.packets == 1:
+        pairs = []  # a cover has no time
     worst = max((abs(b - a) for a, b in pairs), default=Fraction(0))
     if worst > NEAR_SECONDS:
         return f"{old.kind} {old.codec}: times off by up to {milliseconds(worst)}"
@@ -353,30 +491,73 @@ def difference(old: Track, new: Track) -> str:
 def check_others(before: Facts, after: Facts) -> Check:
     """Subtitles, attachments, covers, data and chapters."""
     parts, same = [], True
-    names = {
-        "subtitle": "subtitles",
-        "attachment": "attachments",
-        "video": "covers",
-        "data": "data",
-    }
-    for kind, name in names.items():
+    for kind, name in KINDS.items():
+        if kind == "audio":
+            continue
         check = check_tracks(name, before, after, (kind,))
         same &= check.same
         if check.cell != "none":
             parts.append(f"{name}: {check.cell}")
-    if before.chapters or after.chapters:
-        kept = before.chapters == after.chapters
-        same &= kept
-        parts.append("chapters: " + (f"{len(before.chapters)} equal" if kept else "differ"))
-    return Check("others", same, "; ".join(parts) or "none")
+    chapters = check_chapters(before, after)
+    if chapters.cell != "none":
+        parts.append(f"chapters: {chapters.cell}")
+    return Check("others", same and chapters.same, "; ".join(parts) or "none")
+
+
+def check_chapters(before: Facts, after: Facts) -> Check:
+    if not before.chapters and not after.chapters:
+        return Check("chapters", True, "none")
+    kept = before.chapters == after.chapters
+    return Check("chapters", kept, f"{len(before.chapters)} equal" if kept else "differ")
+
+
+def check_captions(before: Facts, after: Facts) -> Check:
+    """Closed captions inside the pictures."""
+    lost = before.captions and not after.captions
+    return Check("captions", not lost, "lost" if lost else "kept" if before.captions else "none")
+
+
+def check_sync(before: Facts, after: Facts) -> Check:
+    """How far each sound begins and ends after the picture does, and how long the picture is."""
+    length = span(after.film) - span(before.film)
+    wrong = [f"picture lasts {signed(length)}"] if abs(length) > NEAR_SECONDS else []
+    sounds = [[t for t in facts.tracks if t.kind == "audio"] for facts in (before, after)]
+    for number, (old, new) in enumerate(zip(*sounds, strict=False)):
+        moved = [
+            lead(track, facts.film, side)
+            for side in ("times", "ends")
+            for track, facts in ((old, before), (new, after))
+        ]
+        for side, change in (("begins", moved[1] - moved[0]), ("ends", moved[3] - moved[2])):
+            if abs(change) > NEAR_SECONDS:
+                wrong.append(f"sound {number} {side} {signed(change)}")
+    return Check("sync", not wrong, "; ".join(wrong) or "kept")
+
+
+def span(film: Track) -> Fraction:
+    """Seconds from the first picture's beginning to the last one's end."""
+    return max(film.ends) - min(film.times) if film.times else Fraction(0)
+
+
+def lead(track: Track, film: Track, side: str) -> Fraction:
+    """Seconds from the picture's beginning, or its end, to the sound's."""
+    if not track.times or not film.times:
+        return Fraction(0)
+    if side == "times":
+        return min(track.times) - min(film.times)
+    return max(track.ends) - max(film.ends)
+
+
+def signed(seconds: Fraction) -> str:
+    return f"{float(abs(seconds) * 1000):.3g} ms {'longer' if seconds > 0 else 'less'}"
 
 
 def check_tags(before: Facts, after: Facts) -> Check:
     """Titles, languages and other tags of the file and its tracks, and the tracks' dispositions."""
     alike = before.container == after.container
     lost = missing_tags("file", before.tags, after.tags, alike)
-    lost += missing_tags("film", before.film_tags, after.film_tags, alike)
-    if before.film_disposition & ~after.film_disposition:
+    lost += missing_tags("film", before.film.tags, after.film.tags, alike)
+    if before.film.disposition & ~after.film.disposition:
         lost.append("film's disposition")
     for kind in sorted({track.kind for track in before.tracks}):
         old, new = ([t for t in facts.tracks if t.kind == kind] for facts in (before, after))
@@ -397,13 +578,14 @@ def missing_tags(owner: str, old: dict[str, str], new: dict[str, str], alike: bo
 
 
 def check_picture(before: Facts, after: Facts) -> Check:
-    """Rotation, aspect, and whatever colour tags the source has."""
+    """Size, rotation, aspect, and whatever colour tags and the like the source has."""
     wrong = []
     for name, old in before.picture.items():
         unset = name in ("matrix", "primaries", "transfer") and old in (0, UNSPECIFIED)
         unset |= name == "range" and old == 0
+        unset |= name in SIDES and old == ""
         new = after.picture.get(name)
         alike = name == "matrix" and {old, new} == SAME_MATRICES
         if not unset and not alike and old != new:
-            wrong.append(f"{name} {old} became {new}")
+            wrong.append(f"{name} {old} became {new or 'none'}" if new != "" else f"{name} lost")
     return Check("picture", not wrong, "; ".join(wrong) or "kept")

@@ -9,7 +9,7 @@ import pytest
 
 from vidcolor.facts import facts_of
 from vidcolor.media.probe import probe
-from vidcolor.media.read import read_frames, sample_frames
+from vidcolor.media.read import read_frames, sample_pairs
 from vidcolor.pipeline import fit, to_8_bits
 from vidcolor.resample import shrink
 from vidcolor.shots import REACH_FRAMES, is_cut, thumbnail, thumbnail_difference
@@ -60,4 +60,4 @@ def test_cuts_are_where_a_person_sees_them(name):
 )
 def test_toned_films_count_as_gray_and_dull_ones_as_colour(name, colored):
     info = probe(CLIPS / name)
-    assert facts_of(sample_frames(info), info).colored is colored
+    assert facts_of(sample_pairs(info), info).colored is colored

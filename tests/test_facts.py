@@ -55,6 +55,11 @@ def frames_with(ab_of, *, count=4, bars=0):
     return made
 
 
+def alone(frames):
+    """Samples without a next frame."""
+    return [(frame, None) for frame in frames]
+
+
 def gray(luma, rng):
     return rng.normal(0, 0.5, (2, *luma.shape)).astype(np.float32)
 
@@ -74,19 +79,19 @@ def natural(luma, rng):
     [(gray, False, False), (sepia, False, True), (natural, True, False)],
 )
 def test_kind_of_film(ab_of, colored, tinted):
-    facts = facts_of(frames_with(ab_of), info())
+    facts = facts_of(alone(frames_with(ab_of)), info())
     assert (facts.colored, facts.tinted) == (colored, tinted), facts
 
 
 def test_gray_format_has_no_color():
     bare = [Frame(f.pts, 1, f.luma, None) for f in frames_with(gray)]
-    facts = facts_of(bare, info())
+    facts = facts_of(alone(bare), info())
     assert (facts.chroma, facts.residual) == (0, 0)
 
 
 def test_bars_are_found_and_dark_films_have_none():
-    box = facts_of(frames_with(gray, bars=20), info()).box
+    box = facts_of(alone(frames_with(gray, bars=20)), info()).box
     assert (box.top, box.bottom, box.left, box.right) == (0, 120, 20, 140)
     black = [Frame(0, 1, np.full((120, 160), 16, np.uint8), None)]
-    box = facts_of(black, info()).box
+    box = facts_of(alone(black), info()).box
     assert (box.top, box.bottom, box.left, box.right) == (0, 120, 0, 160)

@@ -16,10 +16,10 @@ PACKAGE = Path(__file__).parent.parent / "vidcolor"
 
 ROWS = (
     ("errors", "settings", "frames", "prefetch", "resample", "color", "display"),
-    ("media", "models", "shots", "smoothing", "metrics", "facts"),
-    ("inference", "pipeline"),
+    ("media", "models", "shots", "smoothing", "metrics", "facts", "sheet"),
+    ("inference", "pipeline", "moments"),
     ("jobs",),
-    ("preview", "stills", "evaluation", "training", "cluster", "studio"),
+    ("preview", "stills", "evaluation", "training", "doctor", "cluster", "studio"),
     ("api", "cli", "__main__"),
 )
 ORDERED_ROWS = (0, 2, 5)

@@ -24,6 +24,7 @@ from vidcolor.frames import ColorTags, Plane
 from vidcolor.resample import enlarge, shrink
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 
 # Luma weights (Kr, Kb) by H.273 matrix code; a code that isn't here is read as BT.709.
 LUMA_WEIGHTS = {
@@ -69,6 +70,13 @@ REFERENCE_WHITE_PQ = 203 / 10000
 """BT.2408: diffuse white of HDR programmes, as a share of PQ's 10,000 cd/m2."""
 REFERENCE_WHITE_HLG = 0.265
 """Scene light of HLG's reference white (75 % signal)."""
+
+TABLE_STEPS = 4096
+"""Steps of a still's tables over the square root of light: errors are far under a 16-bit code."""
+GAMUT_SLACK = 2e-6
+"""How far light may lie outside 0..1 and still count as inside, for the rounding of float32."""
+GAMUT_HALVINGS = 12
+"""Saturation at the gamut's border is found to one part in 2 ** 12."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +187,109 @@ class ColorSpace:
         dtype = np.uint8 if self.bit_depth == 8 else np.uint16
         chroma = np.asarray(cv2.transform(rgb, self._rgb_to_chroma), np.float32)
         return codes.reshape(luma.shape).astype(dtype), chroma
+
+
+class RgbSpace:
+    """What the R'G'B' or gray samples of one still mean: tone curves, and primaries under a white.
+
+        space = RgbSpace.srgb()
+        root = space.root(pixels)                    # of gray or R'G'B', 8 or 16 bits
+        rgb = space.rgb(root, a, b)                  # 0..1, the lightness of `root`
+
+    Lightness travels as `lab_root` of the relative luminance, from 4/29 to 1: L is 116 root - 16.
+    """
+
+    def __init__(self, curves: Doubles, to_xyz: Doubles, gray: Doubles | None = None) -> None:
+        """curves: (3, 65536) light in 0..1 of every 16-bit code of R, G and B, never falling.
+        to_xyz: (3, 3) from light to XYZ; what R = G = B = 1 gives is the white of Lab.
+        gray: (65536,) light of every code of a gray picture, where that is another one.
+        """
+        to_xyz = to_xyz / to_xyz.sum(1, keepdims=True)
+        self._curves = curves.astype(np.float32)
+        self._to_xyz = to_xyz.astype(np.float32)
+        self._to_rgb = np.linalg.inv(to_xyz).astype(np.float32)
+        lightest = np.tensordot(to_xyz[1], curves, 1) if gray is None else gray
+        self._gray_roots = lab_root(lightest.astype(np.float32))
+        # Over the square root of light, curves of every kind are close to straight between entries.
+        light = np.linspace(0, 1, TABLE_STEPS + 1) ** 2
+        codes = np.linspace(0, 1, curves.shape[1])
+        self._encode = [np.interp(light, c, codes).astype(np.float32) for c in curves]
+        self._root = lab_root(light.astype(np.float32))
+
+    @classmethod
+    def srgb(cls) -> RgbSpace:
+        """IEC 61966-2-1, with its own white, D65."""
+        codes = np.linspace(0, 1, 1 << 16)
+        curve = np.where(codes <= 0.04045, codes / 12.92, ((codes + 0.055) / 1.055) ** 2.4)
+        return cls(np.stack([curve] * 3), np.linalg.inv(XYZ_TO_709))
+
+    def root(self, pixels: Plane) -> Floats:
+        """`lab_root` of the luminance of gray (h, w) or R'G'B' (h, w, 3); uint8 or uint16."""
+        step = 257 if pixels.dtype == np.uint8 else 1
+        if pixels.ndim == 2:
+            return np.asarray(self._gray_roots[::step][pixels], np.float32)
+        shares = self._to_xyz[1][:, None] * self._curves[:, ::step]
+        light = shares[0][pixels[..., 0]]
+        light += shares[1][pixels[..., 1]]
+        light += shares[2][pixels[..., 2]]
+        return look_up(self._root, np.sqrt(light))
+
+    def lab(self, pixels: Plane) -> Floats:
+        """CIE Lab (h, w, 3) of gray (h, w) or R'G'B' (h, w, 3); uint8 or uint16."""
+        root = self.root(pixels)
+        if pixels.ndim == 2:
+            return np.dstack([116 * root - 16, np.zeros_like(root), np.zeros_like(root)])
+        step = 257 if pixels.dtype == np.uint8 else 1
+        light = np.dstack([self._curves[c, ::step][pixels[..., c]] for c in range(3)])
+        x, _, z = np.moveaxis(lab_root(np.asarray(light @ self._to_xyz.T, np.float32)), 2, 0)
+        return np.dstack([116 * root - 16, 500 * (x - root), 200 * (root - z)])
+
+    def rgb(self, root: Floats, a: Floats, b: Floats) -> Floats:
+        """R'G'B' (h, w, 3) in 0..1 of the colours with this lightness, all (h, w).
+
+        Colours out of the gamut lose saturation until they are in it, never lightness.
+        """
+        light = self._light(root, a, b)
+        out = ~fits(light)
+        if out.any():
+            light[:, out] = self._held(root[out], a[out], b[out])
+        np.sqrt(np.clip(light, 0, 1, out=light), out=light)
+        return np.dstack([look_up(table, u) for table, u in zip(self._encode, light, strict=True)])
+
+    def _light(self, root: Floats, a: Floats, b: Floats) -> Floats:
+        """Light of R, G and B, (3, ...), of colours (...) of CIE Lab; not clipped."""
+        xyz = np.empty((3, root.size), np.float32)
+        xyz[0] = lab_cube(root + a * np.float32(1 / 500)).ravel()
+        xyz[1] = lab_cube(root).ravel()
+        xyz[2] = lab_cube(root - b * np.float32(1 / 200)).ravel()
+        return (self._to_rgb @ xyz).reshape(3, *root.shape)
+
+    def _held(self, root: Floats, a: Floats, b: Floats) -> Floats:
+        """As `_light` of colours (n,), each as saturated as the gamut allows, found by halving."""
+        inside = np.zeros_like(root)
+        step = np.float32(1)
+        for _ in range(GAMUT_HALVINGS):
+            step *= np.float32(0.5)
+            tried = inside + step
+            inside = np.where(fits(self._light(root, tried * a, tried * b)), tried, inside)
+        return self._light(root, inside * a, inside * b)
+
+
+def fits(light: Floats) -> NDArray[np.bool_]:
+    """Whether colours, as light of R, G and B (3, ...), lie in the gamut; (...)."""
+    least, most = light.min(0), light.max(0)
+    return np.asarray((least >= -GAMUT_SLACK) & (most <= 1 + GAMUT_SLACK), np.bool_)
+
+
+def look_up(table: Floats, x: Floats) -> Floats:
+    """Values of a table over 0..1 with even steps, straight between its entries."""
+    place = x * np.float32(len(table) - 1)
+    before = np.minimum(place.astype(np.int32), len(table) - 2)
+    place -= before
+    found = np.diff(table)[before]
+    found *= place
+    found += table[before]
+    return np.asarray(found, np.float32)
 
 
 def rgb_to_lab(rgb: Floats) -> Floats:

@@ -1,14 +1,16 @@
-"""Facts of a whole film, from a few frames spread over it: real colour, tint, black bars.
+"""Facts of a whole film, from a few frames spread over it: real colour, tint, bars, interlacing.
 
-    facts = facts_of(sample_frames(info), info)
+    facts = facts_of(sample_pairs(info), info)
     facts.colored       # True for a film that was shot in colour
     facts.box           # the picture without its bars
+    facts.fields        # "progressive", or which lines come first
 
 The same frames are looked at whatever the command, so a preview and a run agree.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 
 from vidcolor.color import ColorSpace, rgb_to_lab
 from vidcolor.errors import SourceError
-from vidcolor.frames import Frame, VideoInfo
+from vidcolor.frames import Fields, Frame, Plane, VideoInfo
 from vidcolor.resample import shrink
 
 Floats = NDArray[np.float32]
@@ -35,6 +37,18 @@ BAR_SHARE = 0.4
 
 BAR_LEVEL = 14.0
 """How far above black, in 8-bit levels, the brightest sample of a bar may be on average."""
+
+COMB_FLOOR = 4
+"""8-bit levels a line must stand out from both its neighbours to count as combed."""
+
+COMB_FACTOR, COMB_MARGIN = 1.3, 0.02
+"""How much more combed, as a factor and in mean levels, lines of different moments must be than
+lines of one. Over 33 films of both kinds of motion, 1,700 pairs of whole frames, none was taken for
+fields by this; of pairs woven from fields four in five were known with their order."""
+
+INTERLACED_SHARE = 0.15
+"""More than this share of the pairs whose nature shows must be fields for a film to be interlaced;
+pulled-down film has two in five."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +74,9 @@ class FilmFacts:
     residual: float
     """RMS Lab distance of that colour from a tint; see `TINT_RESIDUAL`."""
 
+    fields: Fields = "progressive"
+    """Found by looking; by the source's own flags only where nothing that moves contradicts."""
+
     @property
     def colored(self) -> bool:
         """Whether the film was shot in colour; sepia and tints count as black and white."""
@@ -71,12 +88,13 @@ class FilmFacts:
         return self.chroma > GRAY_CHROMA and not self.colored
 
 
-def facts_of(frames: Iterable[Frame], info: VideoInfo) -> FilmFacts:
-    """Measure `frames`, which must be the same for every command; one is held at a time.
+def facts_of(samples: Iterable[tuple[Frame, Frame | None]], info: VideoInfo) -> FilmFacts:
+    """Measure frames and the one after each, which must be the same for every command; one pair
+    is held at a time.
 
     Raises SourceError when there are none.
     """
-    looks = [look_at(frame, info) for frame in frames]
+    looks = [look_at(frame, after, info) for frame, after in samples]
     if not looks:
         raise SourceError(f"{info.path} holds no frame that can be decoded; is the file complete?")
     space = ColorSpace(info.tags, bit_depth=info.bit_depth)
@@ -87,6 +105,7 @@ def facts_of(frames: Iterable[Frame], info: VideoInfo) -> FilmFacts:
         box=Box(top=top, bottom=bottom, left=left, right=right),
         chroma=float(np.mean([k.chroma for k in looks])),
         residual=float(np.sqrt(np.mean([k.residual**2 for k in looks]))),
+        fields=film_fields([k.fields for k in looks], flagged=info.flagged_interlaced),
     )
 
 
@@ -100,17 +119,25 @@ class Look:
     columns: Floats
     """(width,): the brightest code of each column."""
 
+    fields: Fields | None
+    """What moves between this frame and the next says; None where too little does."""
+
     chroma: float = 0.0
     residual: float = 0.0
 
 
-def look_at(frame: Frame, info: VideoInfo) -> Look:
-    """Measure one frame: its brightest lines and, where it has chroma planes, its colour."""
+def look_at(frame: Frame, after: Frame | None, info: VideoInfo) -> Look:
+    """Measure one frame: its brightest lines, how its lines were shot, and, where it has chroma
+    planes, its colour."""
     rows, columns = (frame.luma.max(axis).astype(np.float32) for axis in (1, 0))
+    fields = None
+    if after is not None and after.luma.shape == frame.luma.shape and info.subsampling != "rgb":
+        fields = pair_fields(frame.luma, after.luma, info.bit_depth)
     if frame.chroma is None:
-        return Look(rows, columns)
+        return Look(rows, columns, fields)
     lab = small_lab(frame, info).reshape(-1, 3)
-    return Look(rows, columns, float(np.hypot(lab[:, 1], lab[:, 2]).mean()), tint_residual(lab))
+    chroma = float(np.hypot(lab[:, 1], lab[:, 2]).mean())
+    return Look(rows, columns, fields, chroma, tint_residual(lab))
 
 
 def small_lab(frame: Frame, info: VideoInfo, size: tuple[int, int] = (96, 72)) -> Floats:
@@ -141,3 +168,52 @@ def bar_edges(brightest: Floats) -> tuple[int, int]:
     if lit.size == 0 or n - (lit[-1] + 1 - lit[0]) > BAR_SHARE * n:
         return 0, n
     return int(lit[0]), int(lit[-1]) + 1
+
+
+def pair_fields(luma: Plane, after: Plane, bit_depth: int) -> Fields | None:
+    """How two consecutive frames (h, w) were shot; None where nothing that moves shows it.
+
+    Lines of two moments woven together comb. A whole frame's lines fit each other better than
+    either half fits the next frame's other half; of interlaced frames, the half shown second fits
+    the next frame's first half as well as its own (as FFmpeg's idet judges).
+    """
+    if min(luma.shape) < 4:
+        return None
+    top, bottom = (to_levels(luma[n::2], bit_depth) for n in (0, 1))
+    next_top, next_bottom = (to_levels(after[n::2], bit_depth) for n in (0, 1))
+    own = combing(top, bottom)
+    if_top, if_bottom = combing(next_top, bottom), combing(top, next_bottom)
+    top_worse = if_top > COMB_FACTOR * own + COMB_MARGIN
+    bottom_worse = if_bottom > COMB_FACTOR * own + COMB_MARGIN
+    if top_worse and bottom_worse:
+        return "progressive"
+    if bottom_worse and if_bottom > COMB_FACTOR * if_top + COMB_MARGIN:
+        return "top"
+    if top_worse and if_top > COMB_FACTOR * if_bottom + COMB_MARGIN:
+        return "bottom"
+    return None
+
+
+def to_levels(luma: Plane, bit_depth: int) -> NDArray[np.int16]:
+    """Codes as 8-bit levels that can be subtracted."""
+    return (luma >> (bit_depth - 8)).astype(np.int16)
+
+
+def combing(upper: NDArray[np.int16], lower: NDArray[np.int16]) -> float:
+    """Mean of how far each of the `lower` lines stands out from the `upper` ones around it, where
+    it stands out to the same side of both."""
+    lines = len(lower) if len(upper) > len(lower) else len(upper) - 1
+    above = lower[:lines] - upper[:lines]
+    below = lower[:lines] - upper[1 : lines + 1]
+    out = np.minimum(np.abs(above), np.abs(below)) * ((above > 0) == (below > 0))
+    return float(np.maximum(out - COMB_FLOOR, 0).mean())
+
+
+def film_fields(pairs: Iterable[Fields | None], *, flagged: bool) -> Fields:
+    """What the pairs say together; where they say nothing, what the source's flags say."""
+    count = Counter(pairs)
+    interlaced = count["top"] + count["bottom"]
+    decided = interlaced + count["progressive"]
+    if interlaced >= 2 and interlaced > INTERLACED_SHARE * decided:
+        return "top" if count["top"] >= count["bottom"] else "bottom"
+    return "flagged" if flagged and not count["progressive"] else "progressive"

@@ -22,6 +22,10 @@ Plane = NDArray[np.uint8] | NDArray[np.uint16]
 
 StreamKind = Literal["video", "audio", "subtitle", "attachment", "data"]
 
+Fields = Literal["progressive", "top", "bottom", "flagged"]
+"""How a film's lines were shot: all at once, or the odd and the even ones in turn, named by those
+that come first; `flagged` is interlaced with the order in each frame's own flag."""
+
 BEGINNING, END = -(2**62), 2**62
 """Pts before every frame and after every frame: the open ends of a film."""
 
@@ -107,6 +111,8 @@ class VideoInfo:
     """Whether a seek may replace linear reading."""
 
     streams: tuple[StreamInfo, ...]
+    flagged_interlaced: bool = False
+    """Whether the first frames say that they are interlaced; flags lie both ways."""
 
     @property
     def upright_size(self) -> tuple[int, int]:

@@ -91,6 +91,7 @@ class Engine:
         self.dtype = choose_dtype(device)
         self.model_name, self.weights_sha256 = model.name, model.weights_sha256
         self.input_size = model.input_size
+        self.accepts_hints = model.accepts_hints
         try:
             moved = model.to(device=device, dtype=self.dtype).eval()
             self._model = moved.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -101,32 +102,45 @@ class Engine:
             (batch, 1, height, width), dtype=torch.float32, pin_memory=device.type == "cuda"
         )
 
-    def colorize(self, lightness: Floats) -> Floats:
+    def colorize(self, lightness: Floats, hints: Floats | None = None) -> Floats:
         """Predict ab for n frames.
 
-        lightness: (n, H, W) float32, CIE L in 0..100, at `input_size`. Returns (n, 2, h, w)
-        float32, Lab units. Raises DeviceError when the device's memory runs out.
+        lightness: (n, H, W) float32, CIE L in 0..100, at `input_size`. hints: (n, 3, H, W)
+        float32, a and b in Lab units and a mask of 0 or 1; a network that doesn't accept them
+        ignores them. Returns (n, 2, h, w) float32, Lab units. Raises DeviceError when the
+        device's memory runs out.
         """
         parts = [
-            self._one_batch(lightness[i : i + self.batch])
+            self._one_batch(
+                lightness[i : i + self.batch],
+                None if hints is None else hints[i : i + self.batch],
+            )
             for i in range(0, len(lightness), self.batch)
         ]
         return np.concatenate(parts)
 
     @torch.inference_mode()
-    def _one_batch(self, lightness: Floats) -> Floats:
+    def _one_batch(self, lightness: Floats, hints: Floats | None) -> Floats:
         n = len(lightness)
         self._staging[:n, 0] = torch.from_numpy(lightness)
         self._staging[n:] = 0
         try:
             planes = self._staging.to(self.device, non_blocking=True)
-            ab = self._model(planes)[:n].float().cpu()
+            ab = self._model(planes, self._hint_planes(hints))[:n].float().cpu()
         except torch.OutOfMemoryError as error:
             raise DeviceError(
                 f"{self.device} ran out of memory with {self.batch} frames at once; try a smaller "
                 f"--batch, such as {max(1, self.batch // 2)}, or --device cpu."
             ) from error
         return np.ascontiguousarray(ab.numpy(), np.float32)
+
+    def _hint_planes(self, hints: Floats | None) -> torch.Tensor | None:
+        """Hints (n, 3, H, W) as one whole batch on the device."""
+        if hints is None:
+            return None
+        planes = torch.zeros((self.batch, *hints.shape[1:]))
+        planes[: len(hints)] = torch.from_numpy(hints)
+        return planes.to(self.device)
 
     def describe(self) -> str:
         """For people: network, device, arithmetic."""

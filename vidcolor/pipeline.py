@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import islice
@@ -31,7 +32,7 @@ from vidcolor.errors import ColorSourceError
 from vidcolor.facts import GRAY_CHROMA, FilmFacts, facts_of
 from vidcolor.frames import Frame, Picture, PictureFormat, Plane, VideoInfo
 from vidcolor.inference import Engine
-from vidcolor.media.read import read_frames, sample_frames
+from vidcolor.media.read import read_frames, sample_pairs
 from vidcolor.prefetch import prefetched
 from vidcolor.resample import enlarge, refit, shrink, stretch, turn
 from vidcolor.settings import Settings
@@ -66,7 +67,7 @@ def film_facts(info: VideoInfo) -> FilmFacts:
 
     Raises SourceError when no frame of it decodes.
     """
-    return facts_of(sample_frames(info), info)
+    return facts_of(sample_pairs(info), info)
 
 
 def refuse_color(info: VideoInfo, facts: FilmFacts, settings: Settings) -> None:
@@ -95,6 +96,9 @@ class Item:
     thumbnail: NDArray[np.uint8]
     difference: float
     """Mean difference of the thumbnails to the predecessor's, levels."""
+
+    wanted: bool = True
+    """Whether somebody waits for its picture; margins and what a preview leaves out aren't."""
 
     cut: bool = False
     """Whether this frame starts a shot."""
@@ -141,7 +145,42 @@ class Colorizer:
         The margin on both sides is decoded here. Closing the iterator stops its threads.
         Raises SourceError when the source can't be read, DeviceError when memory runs out.
         """
-        frames = read_frames(
+        with closing(self.pairs(start, end)) as pairs:
+            for _, picture in pairs:
+                yield picture
+
+    def pairs(
+        self,
+        start: int,
+        end: int,
+        *,
+        wanted: Callable[[int], bool] = lambda pts: True,
+        frames: Iterator[Frame] | None = None,
+    ) -> Generator[tuple[Frame, Picture]]:
+        """As `pictures`, each beside the frame it was made from, and only the wanted ones.
+
+        `wanted` is asked once for each pts in [start, end), in order, some frames ahead of what is
+        yielded; no answer changes another picture. `frames` are what `read` gives, where that is at
+        hand already.
+        """
+
+        def asked(pts: int) -> bool:
+            return start <= pts < end and wanted(pts)
+
+        source = self.read(start, end) if frames is None else frames
+        with closing(prefetched(source, DECODED_AHEAD, thread_name="decode")) as decoded:
+            for item in self._stages(decoded, asked):
+                assert item.frame is not None
+                if start <= item.pts < end:
+                    self.damaged += item.frame.damaged
+                if item.wanted:
+                    assert item.ab is not None
+                    yield item.frame, self._render(item.frame, item.small, item.ab)
+                item.frame = None
+
+    def read(self, start: int, end: int) -> Iterator[Frame]:
+        """The frames with pts in [start, end), and REACH_FRAMES more on either side."""
+        return read_frames(
             self.info,
             start,
             end,
@@ -149,27 +188,16 @@ class Colorizer:
             after=REACH_FRAMES,
             threads=self.settings.threads,
         )
-        decoded = prefetched(frames, DECODED_AHEAD, thread_name="decode")
-        try:
-            for item in self._stages(decoded):
-                assert item.frame is not None
-                assert item.ab is not None
-                if start <= item.pts < end:
-                    self.damaged += item.frame.damaged
-                    yield self._render(item.frame, item.small, item.ab)
-                item.frame = None
-        finally:
-            decoded.close()
 
-    def _stages(self, frames: Iterator[Frame]) -> Iterator[Item]:
-        items = self._measured(frames)
+    def _stages(self, frames: Iterator[Frame], wanted: Callable[[int], bool]) -> Iterator[Item]:
+        items = self._measured(frames, wanted)
         items = with_cuts(items)
         if self.settings.smoothing and min(self.small_size) >= LEAST_FLOW_SIDE:
             items = self._with_anchors(with_flow(items, self.gather_size))
             return gathered(self._predicted(with_coverage(items)))
         return held(self._predicted(with_recent_anchor(self._with_anchors(items))))
 
-    def _measured(self, frames: Iterator[Frame]) -> Iterator[Item]:
+    def _measured(self, frames: Iterator[Frame], wanted: Callable[[int], bool]) -> Iterator[Item]:
         """Shrink each frame's luma and compare it with the last one's."""
         last: Item | None = None
         for frame in frames:
@@ -183,6 +211,7 @@ class Colorizer:
                 luma=self.small_space.normalize(shrink(small, self.gather_size)),
                 thumbnail=picture,
                 difference=difference,
+                wanted=wanted(frame.pts),
             )
             yield last
 
@@ -323,6 +352,10 @@ def gathered(items: Iterator[Item]) -> Iterator[Item]:
     """
     reach = GATHER_REACH_FRAMES
     for before, item, after in windows(items, reach, reach):
+        if not item.wanted:
+            yield item
+            item.frame = None
+            continue
         fetches = [
             Fetch(
                 anchor_weight(item.luma, other.luma, walk, steps), walk.places[steps - 1], other.ab

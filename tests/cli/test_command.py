@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.tree import GROUPS, LEAVES
 from vidcolor import __version__
-from vidcolor.cli import app, plain_output, quiet_threads, run_arguments
+from vidcolor.cli import plain_output, quiet_threads, run_arguments
 from vidcolor.cli.options import DEFAULT_PRESET
 from vidcolor.media.write import _DEFAULTS
 from vidcolor.settings import Settings
 
-COMMANDS = (["run"], ["models"], ["models", "list"], ["models", "pull"])
 HEAVY = ("torch", "av", "cv2", "numpy")
 
 
@@ -39,21 +39,12 @@ def test_python_m_vidcolor():
     assert done.stdout == f"vidcolor {__version__}\n"
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("command", [*LEAVES, *GROUPS], ids=" ".join)
 def test_every_command_has_help(capsys, command):
     assert run_arguments([*command, "--help"]) == 0
     text = capsys.readouterr().out
     assert "Usage: vidcolor" in text
     assert "--help" in text
-
-
-def test_every_command_is_listed_above():
-    names = [[command.name] for command in app.registered_commands]
-    for group in app.registered_groups:
-        assert group.typer_instance is not None
-        names.append([group.name])
-        names += [[group.name, c.name] for c in group.typer_instance.registered_commands]
-    assert names == list(COMMANDS)
 
 
 def test_the_help_shows_the_settings_own_defaults(capsys, monkeypatch):
@@ -162,53 +153,6 @@ def test_bad_commands(capsys, arguments):
     assert out == ""
     assert err.startswith("error: ")
     assert err.count("\n") == 1
-
-
-def test_models_list(capsys, monkeypatch, tmp_path):
-    monkeypatch.setenv("VIDCOLOR_CACHE", str(tmp_path))
-    assert run_arguments(["models", "list"]) == 0
-    out = capsys.readouterr().out
-    for name in ("siggraph17", "eccv16", "compact", "auto takes"):
-        assert name in out
-    assert "standin" not in out
-    assert run_arguments(["models", "list", "--all"]) == 0
-    assert "standin" in capsys.readouterr().out
-
-
-def test_models_pull_of_what_needs_none(capsys):
-    assert run_arguments(["models", "pull", "compact"]) == 0
-    assert "no download" in capsys.readouterr().out
-
-
-def test_models_pull_of_an_unknown_name(capsys):
-    assert run_arguments(["models", "pull", "siggraf17"]) == 2
-    err = capsys.readouterr().err
-    assert err.startswith("error: ")
-    assert "siggraph17" in err
-
-
-def test_models_pull_says_where_the_file_is(capsys, monkeypatch, tmp_path):
-    asked = []
-
-    def download(name, *, progress):
-        asked.append((name, progress))
-        return tmp_path / "weights.pth"
-
-    monkeypatch.setattr("vidcolor.models.weights.download", download)
-    assert run_arguments(["models", "pull", "siggraph17"]) == 0
-    assert capsys.readouterr().out == f"{tmp_path / 'weights.pth'}\n"
-    # Nobody watches a pipe.
-    assert asked == [("siggraph17", None)]
-
-
-def test_models_pull_that_fails_is_one_sentence(capsys, monkeypatch, tmp_path):
-    monkeypatch.setenv("VIDCOLOR_CACHE", str(tmp_path / "file" / "cache"))
-    (tmp_path / "file").touch()
-    assert run_arguments(["models", "pull", "siggraph17"]) == 1
-    err = capsys.readouterr().err
-    assert err.startswith("error: ")
-    assert err.count("\n") == 1
-    assert "VIDCOLOR_CACHE" in err
 
 
 @pytest.mark.parametrize(("before", "after"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])

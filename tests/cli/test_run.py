@@ -16,13 +16,16 @@ from pathlib import Path
 
 import av
 import pytest
+from rich.cells import cell_len
 
 from tests.clips import make_clip
 from tests.jobs.helpers import FAST, decoded
 from vidcolor.cli import run_arguments
-from vidcolor.cli.screen import clock, damage_sentence, summary, words_of
+from vidcolor.cli.screen import Row, clock, damage_sentence, plain_table, summary, words_of
 from vidcolor.jobs.events import Progress
 from vidcolor.jobs.local import Outcome
+from vidcolor.media.join import join_segments
+from vidcolor.models.standin import StandinModel
 
 FRAMES = 30
 
@@ -192,7 +195,13 @@ def test_several_films_end_with_a_count(run, film, tmp_path):
     assert out.splitlines()[-1] == "1 made, 1 there already, 1 failed"
     code, out, _ = run("run", tmp_path, *FAST, "--json")
     last = json.loads(out.splitlines()[-1])
-    assert last == {"event": "together", "made": 0, "there_already": 2, "failed": 1, "not_tried": 0}
+    films = last.pop("films")
+    assert last == {
+        "event": "together",
+        **{"made": 0, "there_already": 2, "damaged_source": 0, "failed": 1},
+        **{"interrupted": 0, "not_tried": 0},
+    }
+    assert [film["became"] for film in films] == ["failed", "there already", "there already"]
 
 
 def test_keep_job(run, film):
@@ -215,8 +224,23 @@ def test_several_films_go_on_after_a_bad_one(run, film, tmp_path):
     bad.write_text("no film")
     code, out, err = run("run", bad, tmp_path / "nowhere.mp4", film, *FAST)
     assert code == 1
-    assert out.count("\n") == 2
     assert [line[:7] for line in err.splitlines()] == ["error: "] * 2
+    first, _, head, *rows, _, last = out.splitlines()
+    assert first.startswith(f"[3/3] {film.with_name('film.color.mkv')}: 30 frames in ")
+    assert re.split("  +", head) == [
+        "film",
+        "result",
+        "frames",
+        "time",
+        "fps",
+        "output, or why not",
+    ]
+    assert [row.split()[:3] for row in rows] == [
+        ["bad.mp4", "failed", "-"],
+        ["-", "failed", "-"],
+        ["film.mkv", "made", "30"],
+    ]
+    assert last == "1 made, 2 failed"
     assert names(tmp_path) == ["bad.mp4", "film.color.mkv", "film.mkv"]
 
 
@@ -227,6 +251,174 @@ def test_a_folder_into_a_folder(run, film, tmp_path):
     code, _, err = run("run", tmp_path, "-o", f"{out_folder}/", *FAST)
     assert (code, err) == (0, "")
     assert names(out_folder) == ["b.color.mkv", "film.color.mkv"]
+
+
+def test_all_below_a_folder_into_a_folder(run, film, tmp_path):
+    deep = tmp_path / "shelf" / "20s" / "deep"
+    deep.mkdir(parents=True)
+    for path in (tmp_path / "shelf" / "reel2.mkv", tmp_path / "shelf" / "reel10.mkv"):
+        shutil.copy(film, path)
+    shutil.copy(film, deep / "b.mkv")
+    (deep / "up").symlink_to(tmp_path)
+    out_folder = tmp_path / "made"
+    code, out, err = run("run", "-r", tmp_path / "shelf", "-o", f"{out_folder}/", *FAST)
+    assert (code, err) == (0, "")
+    made = sorted(path.relative_to(out_folder).as_posix() for path in out_folder.rglob("*.mkv"))
+    assert made == ["20s/deep/b.color.mkv", "reel10.color.mkv", "reel2.color.mkv"]
+    told = [line.split(":")[0].rsplit("/", 1)[1] for line in out.splitlines()[:3]]
+    assert told == ["reel2.color.mkv", "reel10.color.mkv", "b.color.mkv"]
+    # Given again, there is nothing left to do.
+    code, out, err = run("run", "-r", tmp_path / "shelf", "-o", out_folder, *FAST)
+    assert (code, out.splitlines()[-1]) == (0, "3 there already")
+
+
+def test_a_pattern_no_shell_expanded(run, film, monkeypatch):
+    monkeypatch.chdir(film.parent)
+    code, out, err = run("run", "f*.mkv", *FAST)
+    assert (code, err) == (0, "")
+    assert out.count("\n") == 1
+    code, out, err = run("run", "lost*.mkv", *FAST)
+    assert (code, out) == (1, "")
+    assert_one_sentence(err)
+
+
+def test_the_same_film_named_twice_is_made_once(run, film):
+    code, out, err = run("run", film.parent, film, dotted(film), *FAST)
+    assert (code, err) == (0, "")
+    # One film gives one line.
+    assert out.count("\n") == 1
+
+
+def test_a_damaged_film_among_others(run, film, tmp_path):
+    damaged = damage(make_clip(tmp_path / "z.mkv", frames=48, options={"bf": "0"}))
+    code, out, _ = run("run", film, damaged, *FAST)
+    assert code == 3
+    assert "z.mkv     damaged source" in out
+    assert out.splitlines()[-1] == "1 made, 1 damaged source"
+    # A film that failed counts for more than one that is damaged.
+    assert run("run", tmp_path / "nowhere.mkv", damaged, *FAST, "--overwrite")[0] == 1
+
+
+def damage(film):
+    data = bytearray(film.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 400] = bytes(b ^ 0x5A for b in data[middle : middle + 400])
+    film.write_bytes(data)
+    return film
+
+
+def test_bad_usage_of_one_film_of_several(run, film, tmp_path):
+    """Two films that would become one: 2 where nothing failed."""
+    for name in ("a.avi", "a.webm"):
+        shutil.copy(film, tmp_path / name)
+    code, out, err = run("run", tmp_path, *FAST)
+    assert code == 2
+    assert out.splitlines()[-1] == "2 made, 1 failed"
+    assert "would both become" in err
+
+
+def test_what_no_film_can_do_better_with_ends_the_batch(run, film, tmp_path):
+    shutil.copy(film, tmp_path / "b.mkv")
+    code, out, err = run("run", tmp_path, *FAST, "--device", "cuda:7", "--json")
+    assert code == 1
+    assert_one_sentence(err)
+    last = json.loads(out.splitlines()[-1])
+    assert (last["failed"], last["not_tried"]) == (1, 1)
+    assert [film["became"] for film in last["films"]] == ["failed", "not tried"]
+
+
+def interrupt_the_second(monkeypatch):
+    count = iter(range(1))
+
+    def join(*arguments, **options):
+        if next(count, None) is None:
+            raise KeyboardInterrupt
+        return join_segments(*arguments, **options)
+
+    monkeypatch.setattr("vidcolor.jobs.local.join_segments", join)
+
+
+def test_ctrl_c_in_a_batch_shows_what_was_done(run, film, tmp_path, monkeypatch):
+    for name in ("b.mkv", "c.mkv"):
+        shutil.copy(film, tmp_path / name)
+    interrupt_the_second(monkeypatch)
+    command = ("run", tmp_path / "b.mkv", film, tmp_path / "c.mkv", *FAST)
+    code, out, err = run(*command)
+    assert code == 130
+    assert err == "interrupted; give the same command again to go on where it was.\n"
+    _, _, _, *rows, _, last = out.splitlines()
+    assert [re.split("  +", row)[:2] for row in rows] == [
+        ["b.mkv", "made"],
+        ["film.mkv", "interrupted"],
+        ["c.mkv", "not tried"],
+    ]
+    assert last == "1 made, 1 interrupted, 1 not tried"
+    monkeypatch.undo()
+    code, out, err = run(*command)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-1] == "2 made, 1 there already"
+
+
+def test_ctrl_c_that_ends_the_reader_too_is_no_failure(run, film, tmp_path, monkeypatch):
+    def gone(self, rows):
+        raise BrokenPipeError
+
+    shutil.copy(film, tmp_path / "b.mkv")
+    interrupt_the_second(monkeypatch)
+    monkeypatch.setattr("vidcolor.cli.screen.OneLine.together", gone)
+    code, _, err = run("run", tmp_path, *FAST)
+    assert code == 130
+    assert err.startswith("interrupted; ")
+
+
+def test_json_lines_of_a_batch(run, film, tmp_path):
+    bad = tmp_path / "bad.mp4"
+    bad.write_text("no film")
+    code, out, _ = run("run", bad, film, tmp_path / "nowhere.mp4", *FAST, "--json")
+    assert code == 1
+    events = [json.loads(line) for line in out.splitlines()]
+    begun = [event for event in events if event["event"] == "film"]
+    assert begun == [
+        {"event": "film", "number": 1, "of": 3, "source": str(bad)},
+        {"event": "film", "number": 2, "of": 3, "source": str(film)},
+        {"event": "film", "number": 3, "of": 3, "source": None},
+    ]
+    first, made, last = events[-1]["films"]
+    assert (first["source"], first["became"], first["exit_code"]) == (str(bad), "failed", 1)
+    assert "is not a video" in first["error"]
+    assert (made["became"], made["frames"], made["output"]) == (
+        *("made", FRAMES, str(film.with_name("film.color.mkv"))),
+    )
+    assert made["fps"] == pytest.approx(FRAMES / made["seconds"])
+    assert (last["source"], last["became"]) == (None, "failed")
+
+
+def test_the_options_typed_are_noted(run, film, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my.toml").write_text("saturation = 0.9\n")
+    typed = ["--model", "standin", "--crf", "20", "--encoder-option", "tune=film"]
+    typed += ["--encoder-option", "g=24", "--recolor", "--start", "2f", "--keep-job"]
+    once = ("--config", "my.toml", "--restart", "--json", "--debug", "-r")
+    assert run("run", "film.mkv", *typed, *once, "-o", "out.mkv")[0] == 0
+    job = json.loads((tmp_path / "out.mkv.job" / "job.json").read_text())
+    assert job["source"] == str(film)
+    options = job["options"]
+    at = options.index("--config")
+    assert options[at + 1] == str(tmp_path / "my.toml")
+    del options[at : at + 2]
+    pairs = [("--crf", "20"), ("--model", "standin"), ("--start", "2f")]
+    pairs += [("--encoder-option", "tune=film"), ("--encoder-option", "g=24")]
+    for pair in pairs:
+        at = next(i for i in range(len(options)) if tuple(options[i : i + 2]) == pair)
+        del options[at : at + 2]
+    assert sorted(options) == ["--keep-job", "--recolor"]
+
+
+def test_no_options_are_noted_where_none_were_typed(run, film, monkeypatch):
+    monkeypatch.setattr("vidcolor.inference.load_model", lambda *_: StandinModel().eval())
+    assert run("run", film, "-o", film.with_name("out.mkv"), "--keep-job")[0] == 0
+    job = json.loads((film.with_name("out.mkv.job") / "job.json").read_text())
+    assert job["options"] == ["--keep-job"]
 
 
 def audio_only(path):
@@ -497,6 +689,51 @@ def test_a_terminal_shows_what_was_chosen_and_bars(film):
     code, drawn, err = in_a_terminal("run", film, *FAST)
     assert (code, err) == (0, "")
     assert "2 of them finished by an earlier run" in drawn
+
+
+def test_a_terminal_shows_which_film_of_how_many_and_a_table(film, tmp_path):
+    (tmp_path / "bad.mkv").write_text("no film")
+    shutil.copy(film, tmp_path / "ready.mkv")
+    shutil.copy(film, tmp_path / "ready.color.mkv")
+    code, drawn, err = in_a_terminal("run", tmp_path, *FAST)
+    assert code == 1
+    assert_one_sentence(err)
+    assert f"[2/3] {film} -> " in drawn
+    # Above the bars, which go away.
+    assert re.search(r"\[2/3\] film\.mkv *\r?\n", drawn), drawn
+    shown = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", drawn).replace("\r", "")
+    table = shown[shown.rindex(" film ") :]
+    for name, result in (("bad.mkv", "failed"), ("film.mkv", "made"), ("ready.mkv", "there")):
+        assert re.search(rf"^ {re.escape(name)} +{result}", table, re.MULTILINE), table
+    assert table.rstrip().endswith("1 made, 1 there already, 1 failed")
+    # No line is cut off or wider than the terminal.
+    assert max(map(len, table.splitlines())) <= 60
+
+
+def test_a_table_fits_where_it_goes():
+    rows = [
+        Row("a/reel 1.mkv", "made", 2400, 65.0, 36.9, "coloured/with a long name/reel 1.color.mkv"),
+        Row("b/reel 1.mkv", "failed", error="b/reel 1.mkv is empty (0 bytes); try another copy."),
+        Row("漢字漢字漢字漢字漢字漢字漢字漢字.mkv", "made", 1, 1.0, 1.0, "o.mkv"),
+        Row("odd\nname.mkv", "not tried"),
+        Row(None, "failed", error="nowhere.mp4 doesn't exist; check its name."),
+    ]
+    for width in (80, 120):
+        lines = plain_table(rows, width)
+        assert max(cell_len(line) for line in lines) <= width
+        assert len(lines) == 1 + len(rows)
+        # Numbers stand in their column, whatever the name's width.
+        ends = {cell_len(line[: line.index(" fps") + 4]) for line in lines[:1]}
+        ends |= {
+            cell_len(line[: line.index(end) + len(end)])
+            for line, end in ((lines[1], "36.9"), (lines[3], " 1.0"))
+        }
+        assert len(ends) == 1, "\n".join(lines)
+    assert lines[1].startswith("a/reel 1.mkv ")
+    assert lines[2].endswith("is empty")
+    assert lines[4].startswith("odd?name.mkv")
+    assert lines[1].endswith("coloured/with a long name/reel 1.color.mkv")
+    assert plain_table(rows, 80)[1].endswith("name/reel 1.color.mkv")
 
 
 def test_a_name_that_is_no_text(film):

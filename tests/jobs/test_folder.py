@@ -6,6 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +16,7 @@ import pytest
 from vidcolor.errors import JobError, OutputError
 from vidcolor.frames import Segment
 from vidcolor.jobs import durable
-from vidcolor.jobs.folder import Job, JobFolder, folder_path
+from vidcolor.jobs.folder import Job, JobFolder, folder_path, holds_job, output_of
 from vidcolor.jobs.identity import Identity, differences, source_fingerprint
 
 SEGMENTS = (Segment(0, 0, 100), Segment(1, 100, 200))
@@ -134,6 +137,122 @@ def test_removal_spares_what_isnt_ours(output):
         assert [path.name for path in folder.path.iterdir()] == ["my notes.txt"]
 
 
+def test_removal_spares_what_only_looks_like_ours(output):
+    with JobFolder.hold(output) as folder:
+        folder.write_job(JOB)
+        finish(folder, SEGMENTS[0])
+        folder.temporary(SEGMENTS[1]).write_bytes(b"half")
+        folder.joined(output).write_bytes(b"half")
+        mine = [
+            *(folder.path / name for name in ("holiday.part1.rar", "segments.txt")),
+            *(folder.path / "segments" / name for name in ("1945 war.mkv", "a.part.mkv", "7.json")),
+        ]
+        for path in mine:
+            path.touch()
+        folder.sweep()
+        assert all(path.exists() for path in mine)
+        folder.remove()
+        left = [path for path in folder.path.rglob("*") if path.is_file()]
+        assert sorted(left) == sorted(mine)
+
+
+def test_segments_that_are_a_link_are_emptied_of_ours_alone(output, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "1945.mkv").touch()
+    folder_path(output).mkdir()
+    (folder_path(output) / "segments").symlink_to(elsewhere)
+    with JobFolder.hold(output) as folder:
+        folder.write_job(JOB)
+        finish(folder, SEGMENTS[0])
+        folder.remove()
+    assert [path.name for path in elsewhere.iterdir()] == ["1945.mkv"]
+
+
+def test_source_and_options_are_noted_and_no_part_of_the_identity(output):
+    told = replace(JOB, source=Path("/films/a.mp4"), options=("--crf", "20"))
+    with JobFolder.hold(output) as folder:
+        folder.write_job(told)
+        assert folder.read_job() == told
+        folder.refuse_another(told, IDENTITY)
+        done = finish(folder, SEGMENTS[0])
+        folder.note(told, Path("/moved/a.mp4"), ("--crf", "20", "--overwrite"))
+        now = folder.read_job()
+        assert now is not None
+        assert (now.source, now.options) == (Path("/moved/a.mp4"), ("--crf", "20", "--overwrite"))
+        assert replace(now, source=None, options=None) == JOB
+        # A program that goes on with a person's job leaves the words of the person.
+        folder.note(now, Path("/films/a.mp4"), None)
+        assert folder.read_job() == replace(now, source=Path("/films/a.mp4"))
+        assert folder.finished(SEGMENTS[0]) == done
+
+
+def test_nothing_is_written_where_nothing_is_new(output):
+    told = replace(JOB, source=Path("/films/a.mp4"), options=())
+    with JobFolder.hold(output) as folder:
+        folder.write_job(told)
+        before = (folder.path / "job.json").stat().st_ino
+        folder.note(told, Path("/films/a.mp4"), ())
+        assert (folder.path / "job.json").stat().st_ino == before
+
+
+def test_a_job_of_an_earlier_vidcolor_is_read(output):
+    with JobFolder.hold(output) as folder:
+        folder.write_job(JOB)
+        held = json.loads((folder.path / "job.json").read_text())
+        del held["source"], held["options"]
+        (folder.path / "job.json").write_text(json.dumps(held))
+        assert folder.read_job() == JOB
+    assert holds_job(folder.path)
+    assert output_of(folder.path) == output
+
+
+def test_a_segment_is_marked_before_it_is_read(output):
+    with JobFolder.hold(output) as folder:
+        folder.write_job(JOB)
+        done = finish(folder, SEGMENTS[0])
+        change_byte(done.path)
+        assert folder.marked(SEGMENTS[0]) == done
+        assert folder.finished(SEGMENTS[0]) is None
+        done.path.unlink()
+        assert folder.marked(SEGMENTS[0]) is None
+        assert folder.marked(SEGMENTS[1]) is None
+
+
+@pytest.mark.parametrize(
+    ("files", "ours"),
+    [
+        ({"lock": "123", "segments/00000.mkv": "", "job.json": "{"}, True),
+        ({"lock": "", "segments/00000.json": "{}"}, True),
+        ({"lock": "123"}, True),
+        ({"job.json": '{"format": 9, "identity": {}, "plan": []}'}, True),
+        ({}, False),
+        ({"holiday.jpg": ""}, False),
+        ({"lock": "123", "holiday.jpg": ""}, False),
+        ({"lock": "somebody", "segments/00000.mkv": ""}, False),
+        ({"segments/00000.mkv": ""}, False),
+        ({"job.json": '{"format": 9}'}, False),
+        ({"job.json": "[]", "lock": "123"}, False),
+    ],
+)
+def test_which_folders_are_a_jobs(output, files, ours):
+    folder = folder_path(output)
+    folder.mkdir()
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    assert holds_job(folder) is ours
+    assert not holds_job(folder.rename(output.with_name("film.jobs")))
+
+
+@pytest.mark.parametrize("name", [".job", ".", "nowhere.job"])
+def test_what_is_no_folder_with_a_name_holds_no_job(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".job").mkdir()
+    (tmp_path / ".job" / "lock").touch()
+    assert not holds_job(Path(name))
+
+
 def test_a_folder_of_something_else_is_refused(output):
     folder_path(output).mkdir()
     (folder_path(output) / "holiday.jpg").touch()
@@ -197,6 +316,36 @@ def test_a_second_process_is_told_so(output):
         other.communicate("")
     with JobFolder.hold(output) as folder:
         assert folder.path.is_dir()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks on Windows")
+def test_looking_at_a_lock_doesnt_disturb(output):
+    lock = folder_path(output) / "lock"
+    assert not durable.is_locked(lock)
+    assert not lock.parent.exists()
+    with JobFolder.hold(output):
+        assert durable.is_locked(lock)
+        assert lock.read_text() == str(os.getpid())
+        with pytest.raises(JobError), JobFolder.hold(output):
+            pass
+    with JobFolder.hold(output) as folder:
+        folder.write_job(JOB)
+    assert not durable.is_locked(lock)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks on Windows")
+def test_a_run_that_begins_while_somebody_looks(output):
+    import fcntl
+
+    with JobFolder.hold(output) as folder:
+        folder.write_job(JOB)
+    with (folder_path(output) / "lock").open() as glance:
+        fcntl.flock(glance, fcntl.LOCK_SH)
+        looked = threading.Timer(0.01, glance.close)
+        looked.start()
+        with JobFolder.hold(output) as folder:
+            assert folder.read_job() == JOB
+        looked.join()
 
 
 def test_a_killed_holder_leaves_the_lock_open(output):

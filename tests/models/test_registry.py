@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from tests.models.made_up import made_up_lightness
 from vidcolor.errors import UsageError, WeightsError
 from vidcolor.models import registry
+from vidcolor.models.catalogue import OFFICIAL
 from vidcolor.models.compact import CompactModel
 from vidcolor.models.registry import (
     MODELS,
@@ -24,7 +25,7 @@ from vidcolor.models.registry import (
     network_of,
     resolve_auto,
 )
-from vidcolor.models.weights import OFFICIAL, sha256_of
+from vidcolor.models.weights import sha256_of
 
 
 def in_cache(monkeypatch, *names: str) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import pickle
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,16 +20,7 @@ from vidcolor.models.color_model import UNSEALED, ColorModel
 from vidcolor.models.compact import CompactModel
 from vidcolor.models.eccv16 import Eccv16Model
 from vidcolor.models.siggraph17 import Siggraph17Model
-from vidcolor.models.weights import (
-    OFFICIAL,
-    cache_folder,
-    cached_path,
-    find_cached,
-    load_weights,
-    read_state_dict,
-    seal_path,
-    sha256_of,
-)
+from vidcolor.models.weights import load_weights, read_state_dict, sha256_of
 
 STATE = {"a": torch.arange(40_000.0).reshape(200, 200), "b": torch.tensor(3)}
 
@@ -214,59 +203,3 @@ def test_another_networks_weights_are_recognised(
     monkeypatch.setattr(weights, "read_state_dict", lambda path: state)
     with pytest.raises(WeightsError, match=f"these are weights of {other}, try --model {other}"):
         load_weights(model, Path("net.pth"))
-
-
-# The cache
-
-
-def put_in_cache(monkeypatch, content: bytes) -> Path:
-    """A made-up official file of eccv16."""
-    entry = replace(OFFICIAL["eccv16"], sha256=hashlib.sha256(content).hexdigest())
-    monkeypatch.setitem(OFFICIAL, "eccv16", entry)
-    path = cached_path("eccv16")
-    path.parent.mkdir(parents=True)
-    path.write_bytes(content)
-    return path
-
-
-def test_the_cache_is_where_the_user_says(cache, monkeypatch) -> None:
-    assert cache_folder() == cache
-    monkeypatch.delenv("VIDCOLOR_CACHE")
-    assert "vidcolor" in cache_folder().parts
-
-
-def test_an_empty_cache() -> None:
-    assert find_cached("eccv16") is None
-
-
-def test_a_file_is_summed_once(monkeypatch) -> None:
-    path = put_in_cache(monkeypatch, b"weights")
-    assert find_cached("eccv16") == path
-    monkeypatch.setattr(weights, "sha256_of", lambda path: pytest.fail("summed again"))
-    assert find_cached("eccv16") == path
-
-
-@pytest.mark.parametrize("seal", ["", "[]", '{"bytes": 7}', "\x00"])
-def test_a_damaged_memory_of_the_sum_is_made_again(monkeypatch, seal) -> None:
-    path = put_in_cache(monkeypatch, b"weights")
-    seal_path(path).write_text(seal)
-    assert find_cached("eccv16") == path
-    assert json.loads(seal_path(path).read_text())["sha256"] == OFFICIAL["eccv16"].sha256
-
-
-def test_a_file_that_changed_is_summed_again(monkeypatch) -> None:
-    path = put_in_cache(monkeypatch, b"weights")
-    find_cached("eccv16")
-    path.write_bytes(b"weird..")
-    os.utime(path, ns=(1, 1))
-    with pytest.raises(
-        WeightsError, match=r"isn't the published file of eccv16.*models pull eccv16"
-    ):
-        find_cached("eccv16")
-
-
-def test_the_catalogue_agrees_with_itself() -> None:
-    for name, entry in OFFICIAL.items():
-        assert entry.sha256[:8] in entry.file_name, name
-        assert entry.urls[0].endswith("/" + entry.file_name)
-        assert all(url.startswith("https://") for url in entry.urls)

@@ -23,6 +23,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from vidcolor import __version__
+from vidcolor.cli.completion import EPILOG as COMPLETION_EPILOG
+from vidcolor.cli.completion import InstallCompletion, ShowCompletion, with_shell
 from vidcolor.cli.config import config_app
 from vidcolor.cli.doctor import doctor_command
 from vidcolor.cli.image import EPILOG as IMAGE_EPILOG
@@ -47,7 +49,9 @@ app = typer.Typer(
     name="vidcolor",
     help="Black-and-white film in, colour film out: steady colours, untouched luma, nothing lost.",
     no_args_is_help=True,
+    # Ours take the shell's name, and stay out of the help's way.
     add_completion=False,
+    epilog=COMPLETION_EPILOG,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -73,7 +77,7 @@ def run_arguments(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit code, with any error said on stderr."""
     try:
         refuse_film_as_command(arguments)
-        code = app(args=list(arguments), prog_name="vidcolor", standalone_mode=False) or 0
+        code = app(args=with_shell(arguments), prog_name="vidcolor", standalone_mode=False) or 0
         sys.stdout.flush()
     except VidcolorError as error:
         return say_error(str(error), error.exit_code)
@@ -184,8 +188,9 @@ def catch_signals() -> None:
             signal.signal(number, interrupt)
 
 
-def show_version(wanted: bool) -> None:
-    if wanted:
+def show_version(context: typer.Context, wanted: bool) -> None:
+    # A line that is only being completed isn't carried out.
+    if wanted and not context.resilient_parsing:
         print(f"vidcolor {__version__}")
         raise typer.Exit
 
@@ -196,5 +201,7 @@ def top(
         bool,
         typer.Option("--version", callback=show_version, is_eager=True, help="Show the version."),
     ] = False,
+    install_completion: InstallCompletion = None,
+    show_completion: ShowCompletion = None,
 ) -> None:
     """Black-and-white film in, colour film out: steady colours, untouched luma, nothing lost."""

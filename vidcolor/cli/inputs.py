@@ -2,20 +2,27 @@
 
 films_of(["old/", "clip.avi"], None)
 # old/a.mp4 -> old/a.color.mp4, clip.avi -> clip.color.mkv
+films_of(["shelf/"], "coloured/", recursive=True)
+# shelf/1920s/a.mp4 -> coloured/1920s/a.color.mp4
+films_of(["reels/*.avi", "more/**/*.mp4"], None)
+# patterns that no shell expanded
+
+In folders and patterns, what is hidden, bears the name of an output, or lies in a job's folder is
+no film, and links to other folders aren't followed. A name that exists is never a pattern.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 from vidcolor.errors import SourceError, UsageError, VidcolorError
-
-KEPT_SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".mkv"))
-"""Containers the output shares with its source; every other film becomes .mkv."""
+from vidcolor.jobs.naming import KEPT_SUFFIXES, output_for
 
 _OTHER_SUFFIXES = (
     "3g2 3gp asf avi divx dv f4v flv gif m2ts m2v mpe mpeg mpg mts mxf nut ogm ogv qt rm rmvb ts "
@@ -24,8 +31,9 @@ _OTHER_SUFFIXES = (
 FILM_SUFFIXES = KEPT_SUFFIXES | {f".{name}" for name in _OTHER_SUFFIXES.split(" ")}
 """Files of a folder that count as films."""
 
-
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_WILD = re.compile(r"[*?\[]")
+_DIGITS = re.compile(r"(\d+)")
 
 
 @dataclass(frozen=True)
@@ -36,79 +44,222 @@ class Film:
     output: Path
 
 
-def films_of(inputs: Sequence[str], output: str | None) -> list[Film | VidcolorError]:
+@dataclass(frozen=True)
+class _Found:
+    """A source, and the folders that led to it from what was given."""
+
+    source: Path
+    below: Path = Path()
+
+
+_Finds = Iterator[_Found | VidcolorError]
+
+
+def films_of(
+    inputs: Sequence[str], output: str | None, *, recursive: bool = False
+) -> list[Film | VidcolorError]:
     """The films named, in order, with an error in the place of each input that names none.
 
-    `output` is a file for one film, a folder for any number (it is one, or ends in a slash).
-    Raises UsageError when it is a file and there are several films, and on empty names.
+    An input is a film, a folder (its own films, with `recursive` also those below it), or a
+    pattern with * ? [] and **. A film named twice, a link to it counting as it, is there once.
+    `output` is a file for one film, a folder for any number (it is one, or ends in a slash); there
+    the folders below an input are kept. Raises UsageError when it is a file and there are several
+    films, and on empty names.
     """
     if "" in inputs:
         raise UsageError("one INPUT is empty; expected the name of a film or of a folder.")
     if output == "":
         raise UsageError("-o is empty; expected the name of a file or of a folder.")
-    sources: list[Path | VidcolorError] = []
-    for given in inputs:
-        sources += _sources(given)
-    several = len(inputs) > 1 or _is_folder(inputs[0])
-    if output is not None and several and not _names_folder(output):
+    found = [each for given in inputs for each in _found(given, recursive)]
+    several = len(inputs) > 1 or len(found) > 1 or _is_folder(inputs[0])
+    if output is not None and several and not names_folder(output):
         raise UsageError(
             f"-o {output} is one file, but several films were asked for; give a folder, with a "
             "slash at its end if it is to be made."
         )
-    taken: dict[Path, Path] = {}
-    return [_film(source, output, taken) for source in sources]
+    taken: dict[str, Path] = {}
+    return [_film(each, output, taken) for each in _once(found)]
 
 
-def output_for(source: Path, folder: Path | None = None) -> Path:
-    """The output's default name: film.color.mp4, beside the source or in `folder`."""
-    suffix = source.suffix if source.suffix.lower() in KEPT_SUFFIXES else ".mkv"
-    return (folder or source.parent) / f"{source.stem}.color{suffix}"
-
-
-def _sources(given: str) -> list[Path | VidcolorError]:
-    path = Path(given)
-    try:
-        if not path.is_dir():
-            path.stat()
-            return [path]
-        inside = sorted(entry for entry in path.iterdir() if _is_film(entry))
-    except FileNotFoundError:
-        if _URL.match(given):
-            return [UsageError(f"{given} is a URL; download the film first, and give the file.")]
-        return [SourceError(f"{path} doesn't exist; check its name.")]
-    except OSError as error:
-        return [SourceError(f"{path} can't be read: {error.strerror}.")]
-    nothing = SourceError(
-        f"{path} is a folder without films (those named *.color.* are taken for outputs); give a "
-        "film, or a folder that holds some."
-    )
-    return list(inside) or [nothing]
-
-
-def _is_film(path: Path) -> bool:
-    hidden, made = path.name.startswith("."), ".color" in path.suffixes[:-1]
-    return path.suffix.lower() in FILM_SUFFIXES and not (hidden or made) and path.is_file()
-
-
-def _names_folder(output: str) -> bool:
+def names_folder(output: str) -> bool:
+    """Whether -o means a folder: one that is there, or a name with a slash at its end."""
     return output.endswith(("/", os.sep)) or _is_folder(output)
 
 
-def _is_folder(path: str) -> bool:
-    # Not Path.is_dir, which raises where a folder on the way may not be entered.
+def natural(path: Path) -> list[tuple[list[str | int], str]]:
+    """A key that sorts as people count, part by part: reel2 before reel10, whatever the case."""
+    return [_natural_part(part) for part in path.parts]
+
+
+def _natural_part(name: str) -> tuple[list[str | int], str]:
+    # Text and digits take turns, so that only like is compared with like.
+    pieces = _DIGITS.split(name.casefold())
+    return [int(piece) if piece.isdecimal() else piece for piece in pieces], name
+
+
+def _found(given: str, recursive: bool) -> _Finds:
+    path = Path(given)
+    try:
+        path.stat()
+    except OSError as error:
+        # Windows won't even look for a name with a * in it.
+        if error.errno in (errno.ENOENT, errno.EINVAL):
+            yield from _not_there(given, recursive)
+        else:
+            yield SourceError(f"{path} can't be read: {error.strerror}.")
+    else:
+        yield from _in_folder(path, recursive) if path.is_dir() else [_Found(path)]
+
+
+def _not_there(given: str, recursive: bool) -> _Finds:
+    """A name that nothing bears: a pattern, or an error."""
+    if _URL.match(given):
+        yield UsageError(f"{given} is a URL; download the film first, and give the file.")
+    elif _WILD.search(given):
+        yield from _matching(given, recursive)
+    else:
+        yield SourceError(f"{given} doesn't exist; check its name.")
+
+
+def _in_folder(folder: Path, recursive: bool) -> _Finds:
+    """The films of a folder that was named, or one error."""
+    if folder.suffix == ".job" and os.path.lexists(folder / "job.json"):
+        yield UsageError(
+            f"{folder} is what an unfinished run left, not a film; `vidcolor jobs` shows the "
+            "command that goes on with it."
+        )
+        return
+    inside = list(_films_below(folder, Path(), recursive))
+    below = "" if recursive else ", or --recursive for the folders below it"
+    nothing = SourceError(
+        f"{folder} is a folder without films (those named *.color.* are taken for outputs); give a "
+        f"film, or a folder that holds some{below}."
+    )
+    yield from inside or [nothing]
+
+
+def _films_below(folder: Path, below: Path, recursive: bool) -> _Finds:
+    """The films of `folder`, then those of the folders in it; an error where it can't be read."""
+    try:
+        entries = _sorted(folder)
+    except OSError as error:
+        yield SourceError(f"{folder} can't be read: {error.strerror}.")
+        return
+    yield from (_Found(path, below) for path in entries if _is_film(path))
+    if recursive:
+        for path in entries:
+            if _is_entered(path):
+                yield from _films_below(path, below / path.name, recursive)
+
+
+def _matching(pattern: str, recursive: bool) -> _Finds:
+    """The films that a pattern names, and those of the folders it names, or one error."""
+    inside: list[_Found | VidcolorError] = []
+    path = Path(pattern)
+    start, parts = (Path(path.anchor), path.parts[1:]) if path.anchor else (Path(), path.parts)
+    for match, root in sorted(_matches(start, parts, None), key=lambda pair: natural(pair[0])):
+        below = Path() if root is None else match.parent.relative_to(root)
+        if _is_film(match, hidden=True):
+            inside.append(_Found(match, below))
+        elif _is_folder(match):
+            inside += _films_below(match, below if root is None else below / match.name, recursive)
+    nothing = SourceError(
+        f"no film is called {pattern} or matches it as a pattern (those named *.color.* are taken "
+        "for outputs); check its name."
+    )
+    yield from inside or [nothing]
+
+
+def _matches(
+    folder: Path, parts: tuple[str, ...], root: Path | None
+) -> Iterator[tuple[Path, Path | None]]:
+    """What matches the rest of a pattern in `folder`, with the folder its first ** stood for."""
+    first, *rest = parts
+    if first == "**":
+        # At the end it means everything; twice in a row it means what it means once.
+        while rest and rest[0] == "**":
+            del rest[0]
+        remaining = tuple(rest) or ("*",)
+        for entered in _folders_below(folder):
+            yield from _matches(entered, remaining, root or folder)
+        return
+    for path in _named(folder, first):
+        if not rest:
+            yield path, root
+        elif _is_folder(path):
+            yield from _matches(path, tuple(rest), root)
+
+
+def _named(folder: Path, name: str) -> list[Path]:
+    """The entries of a folder that one part of a pattern names; none where it can't be read."""
+    if not _WILD.search(name) or os.path.lexists(folder / name):
+        return [folder / name]
+    try:
+        entries = _sorted(folder, hidden=name.startswith("."))
+    except OSError:
+        return []
+    return [path for path in entries if fnmatch(path.name, name) and path.suffix != ".job"]
+
+
+def _folders_below(folder: Path) -> Iterator[Path]:
+    """`folder` itself and all below it, hidden ones, jobs' and links left out."""
+    yield folder
+    try:
+        entries = _sorted(folder)
+    except OSError:
+        return
+    for path in entries:
+        if _is_entered(path):
+            yield from _folders_below(path)
+
+
+def _sorted(folder: Path, *, hidden: bool = False) -> list[Path]:
+    """What a folder holds, in natural order. Raises OSError."""
+    entries = (path for path in folder.iterdir() if hidden or not path.name.startswith("."))
+    return sorted(entries, key=lambda path: _natural_part(path.name))
+
+
+# What os.path asks is answered with no, where Path raises, when a folder may not be entered.
+
+
+def _is_entered(path: Path) -> bool:
+    """Whether a walk goes into what a folder holds; a link could lead round in a circle."""
+    is_link = os.path.islink(path)  # noqa: PTH114
+    return path.suffix != ".job" and not is_link and _is_folder(path)
+
+
+def _is_film(path: Path, *, hidden: bool = False) -> bool:
+    unseen, made = path.name.startswith(".") and not hidden, ".color" in path.suffixes[:-1]
+    is_file = os.path.isfile(path)  # noqa: PTH113
+    return path.suffix.lower() in FILM_SUFFIXES and not (unseen or made) and is_file
+
+
+def _is_folder(path: str | Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112
 
 
+def _once(found: list[_Found | VidcolorError]) -> _Finds:
+    seen: set[str] = set()
+    for each in found:
+        if isinstance(each, _Found):
+            real = os.path.realpath(each.source)
+            if real in seen:
+                continue
+            seen.add(real)
+        yield each
+
+
 def _film(
-    source: Path | VidcolorError, output: str | None, taken: dict[Path, Path]
+    found: _Found | VidcolorError, output: str | None, taken: dict[str, Path]
 ) -> Film | VidcolorError:
-    if isinstance(source, VidcolorError):
-        return source
-    if output is None or _names_folder(output):
-        target = output_for(source, None if output is None else Path(output))
+    if isinstance(found, VidcolorError):
+        return found
+    source = found.source
+    if output is None or names_folder(output):
+        target = output_for(source, None if output is None else Path(output) / found.below)
     else:
         target = Path(output)
-    other = taken.setdefault(target.resolve(), source)
+    other = taken.setdefault(os.path.realpath(target), source)
     if other != source:
         return UsageError(
             f"{source} and {other} would both become {target}; give one of them a name of its "

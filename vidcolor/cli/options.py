@@ -106,7 +106,7 @@ def complete_preserve(begun: str) -> list[str]:
 
 
 def complete_device(begun: str) -> list[str]:
-    return [word for word in ("auto", "cpu", "cuda", "cuda:0", "mps") if word.startswith(begun)]
+    return [word for word in ("auto", "cpu", "cuda", "mps") if word.startswith(begun)]
 
 
 def complete_codec(begun: str) -> list[str]:
@@ -245,7 +245,16 @@ JsonLines = Annotated[
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")]
 
 
-def settings_of(
+def settings_of(**flags: Any) -> Settings:
+    """The settings a command line asks for, by the flags `layers_of` takes; None means not given.
+
+    Raises SettingsError on an unknown preset, a bad file, key or value, UsageError on words that
+    aren't what their option expects.
+    """
+    return Settings.load(**layers_of(**flags))
+
+
+def layers_of(
     *,
     preset: str | None = None,
     config: Path | None = None,
@@ -253,20 +262,22 @@ def settings_of(
     smoothing: str | None = None,
     encoder_option: Iterable[str] | None = None,
     **given: Any,
-) -> Settings:
-    """The settings a command line asks for; None means not given. `given` are other settings.
+) -> dict[str, Any]:
+    """What `Settings.load` and `Settings.trace` take, from the words of the command line.
 
-    Raises SettingsError on an unknown preset, a bad file, key or value, UsageError on words that
+    `given` are settings whose option holds the value itself. Raises UsageError on words that
     aren't what their option expects.
     """
-    return Settings.load(
-        preset=preset,
-        file=config,
-        weights=str(Path(weights).absolute()) if weights else None,
-        smoothing=parse_switch("--smoothing", smoothing),
-        encoder_options=parse_pairs(encoder_option or ()) or None,
+    if weights is not None and not weights.strip():
+        raise UsageError("--weights is empty; expected the name of a weights file.")
+    return {
+        "preset": preset,
+        "file": config,
+        "weights": str(Path(weights).absolute()) if weights is not None else None,
+        "smoothing": parse_switch("--smoothing", smoothing),
+        "encoder_options": parse_pairs(encoder_option or ()) or None,
         **given,
-    )
+    }
 
 
 def parse_switch(name: str, text: str | None) -> bool | None:

@@ -14,8 +14,9 @@ import json
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,6 +24,9 @@ from vidcolor.errors import JobError, OutputError
 
 PART = ".part"
 """Marks a file that is still being written; whoever starts next may delete it."""
+
+_GLANCE_SECONDS = 0.05
+"""More than `is_locked` takes: a lock that is still held after it is held for work."""
 
 _NO_LOCKS_HERE = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
@@ -108,13 +112,49 @@ def take_lock(path: Path, what: str) -> IO[str]:
         file.close()
 
 
+def refuse_locked(path: Path, what: str) -> None:
+    """Raise what `take_lock` would where another process holds it; nothing is made or kept."""
+    with suppress(FileNotFoundError), path.open(encoding="utf-8") as file:
+        _lock(file, what)
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Raise the OSError that making a file in `folder` would most likely meet."""
+    if not folder.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        read_only = sys.platform != "win32" and os.statvfs(folder).f_flag & os.ST_RDONLY
+        number = errno.EROFS if read_only else errno.EACCES
+        raise OSError(number, os.strerror(number), str(folder))
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock `path` now. Neither is disturbed; no file is made."""
+    if sys.platform == "win32":
+        return False
+    import fcntl
+
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def _lock(file: IO[str], what: str) -> None:
     if sys.platform == "win32":
         return
     import fcntl
 
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_GLANCE_SECONDS)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         file.seek(0)
         holder = file.read().strip()

@@ -6,7 +6,7 @@ with JobFolder.hold(output) as folder:
     folder.finished(segment)      # Finished(...), or None: to do
 
 film.color.mp4.job/
-    job.json               identity, plan; written once
+    job.json               identity, plan, and how to ask for the film again
     lock                   held by the process at work
     segments/00012.mkv     one finished segment
     segments/00012.json    its marker: without one, or with another sha256, it is redone
@@ -15,9 +15,10 @@ film.color.mp4.job/
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ from vidcolor.jobs.durable import (
     PART,
     file_sha256,
     put_in_place,
+    refuse_locked,
+    refuse_unwritable,
     sync_folder,
     take_lock,
     write_json,
@@ -39,6 +42,13 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Version of the folder's layout; another one is refused, never guessed at."""
+
+SUFFIX = ".job"
+
+_PART = re.escape(PART)
+_ABOVE = re.compile(rf"job\.json({_PART})?|joined{_PART}.*")
+_IN_SEGMENTS = re.compile(rf"\d{{5,}}(\.json({_PART})?|({_PART})?\.mkv)")
+"""The files a job writes, besides the lock; no other is ever deleted."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,14 @@ class Job:
     segments: tuple[Segment, ...]
     frames: tuple[int, ...]
     """Per segment, the frames to expect from the source's packets."""
+
+    source: Path | None = None
+    """The film, absolute; None in folders that an earlier vidcolor made. Not part of the identity:
+    a film may move."""
+
+    options: tuple[str, ...] | None = None
+    """The options last typed for it, without files and what is said once; None when the job wasn't
+    begun from the command line, or by an earlier vidcolor."""
 
 
 class JobFolder:
@@ -102,6 +120,19 @@ class JobFolder:
                     with suppress(OutputError):
                         folder._delete(keep_lock=False)
 
+    @classmethod
+    def look(cls, output: Path) -> JobFolder:
+        """The folder as it is, if it is at all, for reading only: nothing is made or held.
+
+        Raises what `hold` would raise at this moment.
+        """
+        folder = cls(output)
+        folder._refuse_strangers()
+        with writing(folder.path):
+            refuse_unwritable(folder.path if folder.path.exists() else folder.path.parent)
+            refuse_locked(folder.path / "lock", str(output))
+        return folder
+
     def read_job(self) -> Job | None:
         """The job kept here, or None. Raises JobError when it can't be understood."""
         try:
@@ -113,7 +144,15 @@ class JobFolder:
                     "--restart."
                 )
             segments = tuple(Segment(*numbers) for numbers in held["plan"])
-            return Job(held["identity"], segments, tuple(held["frames"]))
+            frames = tuple(int(number) for number in held["frames"])
+            source, options = held.get("source"), held.get("options")
+            return Job(
+                dict(held["identity"]),
+                segments,
+                frames,
+                None if source is None else Path(source),
+                None if options is None else tuple(str(word) for word in options),
+            )
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -133,20 +172,38 @@ class JobFolder:
         """Begin the job in an empty folder. Raises OutputError."""
         # Segments without a job.json are what a killed deletion left: of another job, maybe.
         self._delete(keep_lock=True)
-        plan = [(part.index, part.start, part.end) for part in job.segments]
         with writing(self._job_file):
             self._segments.mkdir(exist_ok=True)
-            write_json(
-                self._job_file,
-                {"format": FORMAT, "identity": job.identity, "plan": plan, "frames": job.frames},
-            )
+            self._put_job(job)
             sync_folder(self.path.parent)
+
+    def note(self, job: Job, source: Path, options: tuple[str, ...] | None) -> None:
+        """Remember where the job's film lies now and how it was asked for. Raises OutputError.
+
+        `options` of None leave those noted before.
+        """
+        now = replace(job, source=source, options=job.options if options is None else options)
+        if now != job:
+            with writing(self._job_file):
+                self._put_job(now)
+
+    def _put_job(self, job: Job) -> None:
+        held = {
+            "format": FORMAT,
+            "identity": job.identity,
+            "plan": [(part.index, part.start, part.end) for part in job.segments],
+            "frames": job.frames,
+            "source": None if job.source is None else str(job.source),
+            "options": job.options,
+        }
+        write_json(self._job_file, held)
 
     def sweep(self) -> None:
         """Delete what a killed run left half-written. Raises OutputError."""
         with writing(self.path):
-            for path in self._leftovers():
-                path.unlink(missing_ok=True)
+            for path in self._written():
+                if PART in path.name:
+                    path.unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Delete the job and its segments, and nothing else. Raises OutputError."""
@@ -184,19 +241,27 @@ class JobFolder:
 
     def finished(self, segment: Segment) -> Finished | None:
         """The segment's marker if its file is as it was written, else None: to be done again."""
+        done = self.marked(segment)
+        if done is None or done.frames == 0:
+            return done
+        try:
+            if file_sha256(done.path) != done.sha256:
+                return None
+        except OSError:
+            return None
+        self._same_extradata(segment, done.extradata_sha256)
+        return done
+
+    def marked(self, segment: Segment) -> Finished | None:
+        """What the segment's marker says, its file there but not read; None without one."""
         path, marker = self._paths(segment)
         try:
             held: dict[str, Any] = json.loads(marker.read_text(encoding="utf-8"))
             times = {key: tuple(held[key]) for key in ("pts", "durations")}
             done = Finished(**held | times | {"path": path})
-            if done.frames == 0:
-                return done
-            if file_sha256(path) != done.sha256:
-                return None
+            return done if done.frames == 0 or path.exists() else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        self._same_extradata(segment, done.extradata_sha256)
-        return done
 
     def _same_extradata(self, segment: Segment, extradata_sha256: str) -> None:
         first = self._extradata = self._extradata or (segment.index, extradata_sha256)
@@ -232,20 +297,45 @@ class JobFolder:
         """Delete what a job writes: first what makes it a job, last the folder if it is empty."""
         with writing(self.path):
             self._job_file.unlink(missing_ok=True)
-            for path in self._leftovers():
-                path.unlink(missing_ok=True)
-            for path in self._segments.glob("[0-9]*.*"):
+            for path in self._written():
                 path.unlink(missing_ok=True)
             if not keep_lock:
                 (self.path / "lock").unlink(missing_ok=True)
                 for folder in (self._segments, self.path):
-                    if folder.is_dir() and not any(folder.iterdir()):
+                    if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
                         folder.rmdir()
 
-    def _leftovers(self) -> list[Path]:
-        return [*self.path.glob(f"*{PART}*"), *self._segments.glob(f"*{PART}*")]
+    def _written(self) -> list[Path]:
+        above = (path for path in self.path.glob("*") if _ABOVE.fullmatch(path.name))
+        below = (path for path in self._segments.glob("*") if _IN_SEGMENTS.fullmatch(path.name))
+        return [*above, *below]
 
 
 def folder_path(output: Path) -> Path:
     """The job's folder: the output's name with `.job` behind it."""
-    return output.with_name(output.name + ".job")
+    return output.with_name(output.name + SUFFIX)
+
+
+def output_of(folder: Path) -> Path:
+    """The output whose job's folder this is."""
+    return folder.with_name(folder.name.removesuffix(SUFFIX))
+
+
+def holds_job(folder: Path) -> bool:
+    """Whether a folder is a job's, damaged or not yet planned ones too, and no stranger's.
+
+    What can't be read isn't.
+    """
+    if not folder.name.endswith(SUFFIX) or folder.name == SUFFIX:
+        return False
+    with suppress(OSError, ValueError):
+        held = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+        if isinstance(held, dict) and {"format", "identity", "plan"} <= held.keys():
+            return True
+    try:
+        names = {path.name for path in folder.iterdir()}
+        pid = (folder / "lock").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
+    begun = "segments" in names or (names == {"lock"} and bool(output_of(folder).suffix))
+    return begun and (pid.isdecimal() or not pid)

@@ -29,11 +29,11 @@ from vidcolor.jobs.durable import put_in_place, writing
 from vidcolor.jobs.encoding import SegmentEncoder
 from vidcolor.jobs.events import Event, Phase, Progress, Started, Warned
 from vidcolor.jobs.folder import Finished, Job, JobFolder, folder_path
-from vidcolor.jobs.identity import identity, source_fingerprint
+from vidcolor.jobs.identity import Identity, identity, source_fingerprint
 from vidcolor.jobs.plan import Moment, cut_range, plan_segments
 from vidcolor.media.join import SegmentFile, check_output_container, join_segments
 from vidcolor.media.probe import probe
-from vidcolor.media.read import index_packets
+from vidcolor.media.read import PacketIndex, index_packets
 from vidcolor.media.write import (
     EncoderChoice,
     SegmentRecord,
@@ -81,6 +81,10 @@ class Order:
 
     keep_job: bool = False
     """Leave the job's folder after success."""
+
+    options: tuple[str, ...] | None = None
+    """The command line's options that ask for the same again, noted in the job for `vidcolor
+    jobs`; None from a program, whose orders no command line can repeat."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,17 +283,27 @@ def _open_colorizer(
 def _plan_or_resume(
     order: Order, film: _Film, engine: Engine, folder: JobFolder, report: Report
 ) -> Job:
-    now = identity(
-        order.source, order.settings, engine, film.choice, film.format, (order.start, order.end)
-    )
+    now = _identity(order, film, engine)
     if order.restart:
         folder.clear()
     folder.sweep()
     if (job := folder.read_job()) is not None:
         folder.refuse_another(job, now)
+        folder.note(job, order.source.absolute(), order.options)
         return job
     report(Progress(phase="reading", done=0, total=0))
-    index = index_packets(film.info)
+    job = _new_job(order, film, now, index_packets(film.info), report)
+    folder.write_job(job)
+    return job
+
+
+def _identity(order: Order, film: _Film, engine: Engine) -> Identity:
+    cut = order.start, order.end
+    return identity(order.source, order.settings, engine, film.choice, film.format, cut)
+
+
+def _new_job(order: Order, film: _Film, now: Identity, index: PacketIndex, report: Report) -> Job:
+    """The plan of a film nothing has been made of yet."""
     if len(index.times) == 0:
         raise SourceError(f"{order.source} holds no picture that could be read.")
     if warning := _ends_early(film.info, index.times[-1]):
@@ -298,9 +312,7 @@ def _plan_or_resume(
     seconds = order.settings.segment_seconds
     segments = plan_segments(index.times, index.keyframes, film.info, seconds, start, end)
     frames = (_frames_in(part, index.times) for part in segments)
-    job = Job(now, segments, tuple(frames))
-    folder.write_job(job)
-    return job
+    return Job(now, segments, tuple(frames), order.source.absolute(), order.options)
 
 
 def _ends_early(info: VideoInfo, last_pts: int) -> str | None:

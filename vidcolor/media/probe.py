@@ -180,6 +180,7 @@ def _describe(
         times_from="decoder" if rising else "packets",
         seekable=rising and bool(families & _SEEKABLE),
         streams=tuple(_stream_info(other) for other in container.streams),
+        flagged_interlaced=2 * sum(frame.interlaced_frame for frame in frames) > len(frames),
     )
 
 

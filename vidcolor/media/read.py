@@ -31,7 +31,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vidcolor.errors import SourceError
-from vidcolor.frames import BEGINNING, END, Frame, VideoInfo
+from vidcolor.frames import BEGINNING, END, Fields, Frame, VideoInfo
+from vidcolor.media.fields import FIELDS_REACH_FRAMES, Deinterlacer
 from vidcolor.media.packets import PacketIndex as PacketIndex
 from vidcolor.media.packets import packet_times, shows_frame
 from vidcolor.media.pixels import Converter, planes_of
@@ -59,26 +60,37 @@ def read_frames(
     before: int = 0,
     after: int = 0,
     threads: int = 0,
+    fields: Fields = "progressive",
 ) -> Iterator[Frame]:
     """Frames with pts in [start, end), `before` frames ahead of them and `after` behind.
 
     Fewer margin frames come only at the film's ends. Pts rise strictly; durations reach to the
     next frame. `threads` are the decoder's, 0 for one per core. Damaged packets are skipped, and
-    the frame after one is marked. Raises SourceError when the file can't be opened.
+    the frame after one is marked. Interlaced `fields` are made whole pictures, frame for frame.
+    Raises SourceError when the file can't be opened.
     """
+    interlaced = fields != "progressive"
     with _Reader.opened(info, threads) as reader:
         if not info.seekable or start <= info.start_pts:
-            frames = reader.from_beginning()
+            moments = reader.from_beginning()
         else:
-            frames = reader.from_before(start, before)
+            moments = reader.from_before(start, before + FIELDS_REACH_FRAMES * interlaced)
+        moments = _with_durations(moments, reader)
+        if interlaced:
+            moments = _deinterlaced(moments, Deinterlacer(fields))
         convert = Converter(info)
-        for moment in _window(_with_durations(frames, reader), start, end, before, after):
-            luma, chroma = planes_of(convert(moment.picture))
-            yield Frame(moment.pts, moment.duration, luma, chroma, moment.damaged)
+        for moment in _window(moments, start, end, before, after):
+            yield _frame_of(moment, convert)
 
 
 def sample_frames(info: VideoInfo, count: int = 24) -> Iterator[Frame]:
-    """About `count` frames spread over the film, one at a time, the same ones every time.
+    """The first frames of `sample_pairs`."""
+    return (frame for frame, _ in sample_pairs(info, count))
+
+
+def sample_pairs(info: VideoInfo, count: int = 24) -> Iterator[tuple[Frame, Frame | None]]:
+    """About `count` frames spread over the film, one at a time, the same ones every time, each
+    with the one after it where there is one.
 
     Films of more than SAMPLED_FRAMES give the keyframe at or before each time, at the cost of a
     seek each, and only where too few seeks land are their first SAMPLED_FRAMES read. Times of
@@ -88,9 +100,9 @@ def sample_frames(info: VideoInfo, count: int = 24) -> Iterator[Frame]:
     duration = info.duration_seconds or 0
     if _expected_frames(info) > SAMPLED_FRAMES and duration:
         sampled = 0
-        for frame in _keyframe_samples(info, count, duration):
+        for pair in _keyframe_samples(info, count, duration):
             sampled += 1
-            yield frame
+            yield pair
         if sampled >= min(count, ENOUGH_KEYFRAMES):
             return
     spread = _spread(info, _expected_frames(info), count)
@@ -198,19 +210,22 @@ class _Reader:
             return
         yield from self._decoder_timed(chain([pair], kept))
 
-    def near(self, target: int) -> _Moment | None:
-        """A whole frame near `target`, for looking at; it gets the time that was asked for."""
+    def near(self, target: int) -> Iterator[_Moment]:
+        """Whole frames from near `target` on, for looking at; they get the times that were asked
+        for."""
         try:
             self._container.seek(target, stream=self._stream, backward=True)
         except av.FFmpegError:
-            return None
+            return
         self.damage_ahead = False
         packets = self._packets()
         key = next((packet for packet in packets if packet and packet.is_keyframe), None)
         if key is None:
-            return None
-        found = next(self._decode(chain([key], packets)), None)
-        return _Moment(target, *found) if found and not found[1] else None
+            return
+        for number, (picture, damaged) in enumerate(self._decode(chain([key], packets))):
+            if damaged:
+                return
+            yield _Moment(target + number * self.nominal, picture, damaged)
 
     def _packets(self) -> Iterator[_Packet | None]:
         """Packets to the file's end, or to where it can't be read on; then None, to flush."""
@@ -320,6 +335,22 @@ def _with_durations(frames: Iterator[_Moment], reader: _Reader) -> Iterator[_Mom
     yield held
 
 
+def _deinterlaced(moments: Iterator[_Moment], deinterlacer: Deinterlacer) -> Iterator[_Moment]:
+    """The moments with whole pictures; the first one's lacks what came before it."""
+    waiting: deque[_Moment] = deque()
+    for moment in moments:
+        waiting.append(moment)
+        for picture in deinterlacer.push(moment.picture):
+            yield _with_picture(waiting.popleft(), picture)
+    for picture in deinterlacer.flush():
+        yield _with_picture(waiting.popleft(), picture)
+
+
+def _with_picture(moment: _Moment, picture: VideoFrame) -> _Moment:
+    moment.picture = picture
+    return moment
+
+
 def _window(
     frames: Iterator[_Moment], start: int, end: int, before: int, after: int
 ) -> Iterator[_Moment]:
@@ -341,8 +372,11 @@ def _window(
     yield from lead
 
 
-def _keyframe_samples(info: VideoInfo, count: int, duration: float) -> Iterator[Frame]:
-    """The keyframe at or before the middle of each of `count` equal parts of the film."""
+def _keyframe_samples(
+    info: VideoInfo, count: int, duration: float
+) -> Iterator[tuple[Frame, Frame | None]]:
+    """The keyframe at or before the middle of each of `count` equal parts of the film, and the
+    frame after it."""
     convert = Converter(info)
     span = duration / float(info.time_base)
     last = BEGINNING
@@ -350,14 +384,16 @@ def _keyframe_samples(info: VideoInfo, count: int, duration: float) -> Iterator[
         reader.warm_up()
         for part in range(count):
             target = info.start_pts + round(span * (part + 0.5) / count)
-            if info.seekable:
-                moment = next(reader.from_keyframe(target, END), None)
-            else:
-                moment = reader.near(target)
-            if moment is not None and moment.pts > last:
-                last = moment.pts
-                luma, chroma = planes_of(convert(moment.picture))
-                yield Frame(moment.pts, 0, luma, chroma, moment.damaged)
+            moments = reader.from_keyframe(target, END) if info.seekable else reader.near(target)
+            frames = [_frame_of(moment, convert) for moment in islice(moments, 2)]
+            if frames and frames[0].pts > last:
+                last = frames[0].pts
+                yield frames[0], frames[1] if len(frames) > 1 else None
+
+
+def _frame_of(moment: _Moment, convert: Converter) -> Frame:
+    luma, chroma = planes_of(convert(moment.picture))
+    return Frame(moment.pts, moment.duration, luma, chroma, moment.damaged)
 
 
 def _expected_frames(info: VideoInfo) -> int:
@@ -369,10 +405,15 @@ def _expected_frames(info: VideoInfo) -> int:
     return index_packets(info).frames
 
 
-def _spread(info: VideoInfo, total: int, count: int) -> Iterator[Frame]:
-    """`count` frames evenly spread over the first `total`, or over SAMPLED_FRAMES."""
+def _spread(info: VideoInfo, total: int, count: int) -> Iterator[tuple[Frame, Frame | None]]:
+    """`count` frames evenly spread over the first `total`, or over SAMPLED_FRAMES, and the frame
+    after each."""
     total = min(total, SAMPLED_FRAMES)
     wanted = {(2 * part + 1) * total // (2 * count) for part in range(count)}
-    for index, frame in enumerate(islice(read_frames(info), total)):
-        if index in wanted:
-            yield frame
+    held: Frame | None = None
+    for index, frame in enumerate(islice(read_frames(info), total + 1)):
+        if held is not None:
+            yield held, frame
+        held = frame if index in wanted else None
+    if held is not None:
+        yield held, None

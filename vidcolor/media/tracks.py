@@ -11,7 +11,11 @@ container takes a track is found out by muxing its first packets into memory.
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
@@ -19,12 +23,12 @@ import av
 from av.container.input import InputContainer
 from av.container.output import OutputContainer
 from av.packet import Packet
-from av.stream import AttachmentStream, Stream
+from av.stream import AttachmentStream, Discard, Stream
 
 from vidcolor.errors import OutputError
-from vidcolor.frames import VideoInfo
-from vidcolor.media.probe import codec_name, is_cover
-from vidcolor.media.subtitles import TEXT_CODECS
+from vidcolor.frames import BEGINNING, END, VideoInfo
+from vidcolor.media.probe import codec_name, is_cover, open_source
+from vidcolor.media.subtitles import TEXT_CODECS, missing_ffmpeg
 from vidcolor.media.write import words_of
 
 Way = Literal["picture", "copy", "convert", "cover", "attach", "leave"]
@@ -75,6 +79,28 @@ class Track:
 
     codec: str = ""
     warning: str | None = None
+    why: str = ""
+    """Of what is left out: the reason alone, where the warning is a whole sentence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Company:
+    """What comes along with the picture."""
+
+    tracks: tuple[Track, ...]
+    """Every stream of the source, the picture's too, in its order."""
+
+    chapters: int
+    tags: int
+    """Of the whole film, as far as the output holds them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """How much of a stream there is."""
+
+    packets: int
+    bytes: int
 
 
 def muxer_of(output: Path) -> str:
@@ -102,6 +128,69 @@ def plan_tracks(source: InputContainer, info: VideoInfo, muxer: str) -> list[Tra
     return [
         _track(stream, info, muxer, first.get(stream.index), chapters) for stream in source.streams
     ]
+
+
+def company_of(info: VideoInfo, output: Path) -> Company:
+    """What becomes of each stream of a source, its chapters and its tags in `output`.
+
+    Reads the source's first packets. Raises OutputError for a suffix no muxer knows.
+    """
+    muxer = muxer_of(output)
+    lacking = missing_ffmpeg()
+    with open_source(info.path) as source:
+        tracks = plan_tracks(source, info, muxer)
+        tags = [k for k in film_tags(source) if muxer not in MP4_FAMILY or k.lower() in _MP4_TAGS]
+        chapters = len(source.chapters())
+    if lacking:
+        why = lacking.partition(": ")[2].rstrip(".")
+        tracks = [
+            replace(track, way="leave", why=why) if track.way == "convert" else track
+            for track in tracks
+        ]
+    return Company(tracks=tuple(tracks), chapters=chapters, tags=len(tags))
+
+
+def loads_of(
+    info: VideoInfo, tracks: Iterable[Track], start: int = BEGINNING, end: int = END
+) -> dict[int, Load]:
+    """How much of each kept track lies in [start, end), pts of the picture; reads the whole file.
+
+    The picture's own track is left out. A damaged end only ends the count.
+    """
+    kept = {track.index for track in tracks if track.way not in ("picture", "leave")}
+    if not kept:
+        return {}
+    with open_source(info.path) as source:
+        streams = [stream for stream in source.streams if stream.index in kept]
+        attached = {s.index: s for s in streams if isinstance(s, AttachmentStream)}
+        loads = {index: Load(packets=1, bytes=len(s.data)) for index, s in attached.items()}
+        timed = [stream for stream in streams if stream.index not in attached]
+        counts = _count_packets(source, timed, start * info.time_base, end * info.time_base)
+        return loads | counts
+
+
+def _count_packets(
+    source: InputContainer, wanted: list[Stream], start: Fraction, end: Fraction
+) -> dict[int, Load]:
+    packets, sizes = Counter[int](), Counter[int]()
+    if not wanted:
+        return {}
+    indexes = {stream.index for stream in wanted}
+    for other in source.streams:
+        if other.index not in indexes:
+            other.discard = Discard.all
+    with suppress(av.FFmpegError):
+        for packet in source.demux(wanted):
+            time = packet.pts if packet.pts is not None else packet.dts
+            if time is None or packet.stream.type == "video":
+                # A cover's picture has no time that matters.
+                inside = True
+            else:
+                inside = start <= time * packet.time_base < end
+            if packet.size and inside:
+                packets[packet.stream_index] += 1
+                sizes[packet.stream_index] += packet.size
+    return {index: Load(packets=packets[index], bytes=sizes[index]) for index in indexes}
 
 
 def add_copy(out: OutputContainer, stream: Stream, muxer: str) -> Stream:
@@ -186,7 +275,7 @@ def _track(
     if stream.type == "data" or stream.type not in ("video", "audio", "subtitle"):
         # MP4 keeps its chapters a second time, as a track of text; they are written anew.
         if chapters and stream.name == "bin_data":
-            return Track(stream.index, "leave")
+            return Track(stream.index, "leave", why="the chapters, which are written anew")
         return _left(stream, "data tracks can't be kept")
     if is_cover(stream) and muxer == "matroska":
         return Track(stream.index, "cover")
@@ -236,7 +325,8 @@ def left_out(info: VideoInfo, index: int, why: str) -> str:
 
 
 def _left(stream: Stream, why: str) -> Track:
-    return Track(stream.index, "leave", warning=f"{_named(stream)} is left out: {why}.")
+    said = f"{_named(stream)} is left out: {why}."
+    return Track(stream.index, "leave", warning=said, why=why)
 
 
 def _named(stream: Stream) -> str:

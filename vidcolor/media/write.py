@@ -141,6 +141,11 @@ def refuse_encoder(settings: Settings) -> None:
         )
 
 
+def known_encoders() -> tuple[str, ...]:
+    """The encoders whose defaults are known here, in FFmpeg's names; others may be there too."""
+    return tuple(_DEFAULTS)
+
+
 def picture_format(info: VideoInfo, choice: EncoderChoice) -> PictureFormat:
     """The layout of the pictures to encode: the source's luma, and room for colour.
 
@@ -208,6 +213,8 @@ class SegmentWriter:
         self, path: Path, info: VideoInfo, format: PictureFormat, choice: EncoderChoice
     ) -> None:
         """Open the file and the encoder. Raises EncoderError or OutputError."""
+        self.sizes: list[int] = []
+        """Bytes of each packet the encoder has given so far, in decoding order."""
         self._path = path
         self._format = format
         self._codec = choice.codec
@@ -311,6 +318,7 @@ class SegmentWriter:
             for packet in packets:
                 packet.time_base = _TICK
                 packet.duration = 1
+                self.sizes.append(packet.size)
                 self._out.mux(packet)
         except (av.FFmpegError, OSError) as error:
             raise write_error(self._path, error) from error

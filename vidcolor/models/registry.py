@@ -16,14 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidcolor.errors import UsageError, WeightsError
-from vidcolor.models.weights import (
-    OFFICIAL,
-    cache_folder,
-    cached_path,
-    find_cached,
-    load_weights,
-    read_state_dict,
-)
+from vidcolor.models.catalogue import OFFICIAL, cache_folder, cached_path, find_cached
+from vidcolor.models.weights import load_weights, read_state_dict
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,6 +37,15 @@ class ModelEntry:
     summary: str
     """One line for people."""
 
+    good_for: str
+    """What a person choosing looks for, in 24 characters at most: a column of a table."""
+
+    strengths: str
+    """What it is good at, in a sentence or two."""
+
+    weaknesses: str
+    """What it is bad at, as plainly."""
+
     licence: str
     """Licence of the weights, an SPDX expression."""
 
@@ -57,6 +60,9 @@ class ModelEntry:
 
     official: bool = False
     """Its authors publish weights, which `vidcolor models pull` brings."""
+
+    formula: bool = False
+    """It has no weights."""
 
     for_tests: bool = False
     """Not shown to users unless they ask for everything."""
@@ -89,7 +95,11 @@ def build_standin() -> ColorModel:
 MODELS: tuple[ModelEntry, ...] = (
     ModelEntry(
         name="siggraph17",
-        summary="Calm colours at full size, takes hints; 34 M parameters, 150 GFLOP a frame.",
+        summary="Calm colours at the input's full size; takes hints.",
+        good_for="calm colours, hints",
+        strengths="Predicts colour directly, at the size it sees the frame: calm, even, with few "
+        "blotches. Learned from 1.3 million photographs. Takes hints.",
+        weaknesses="The heaviest here; cautious, and so dull where several colours are likely.",
         licence="BSD-2-Clause",
         source="Zhang et al., SIGGRAPH 2017, arXiv 1705.02999",
         build=build_siggraph17,
@@ -97,7 +107,12 @@ MODELS: tuple[ModelEntry, ...] = (
     ),
     ModelEntry(
         name="eccv16",
-        summary="Vivid colours, blotchy in places; 32 M parameters, 84 GFLOP a frame.",
+        summary="Vivid colours, blotchy in places.",
+        good_for="vivid colours",
+        strengths="Chooses among 313 colours and gives rare ones their share: vivid. Learned from "
+        "1.3 million photographs.",
+        weaknesses="Blotchy, and flickers more than siggraph17; its colours have a quarter of the "
+        "size it sees the frame at. Heavy, and takes no hints.",
         licence="BSD-2-Clause",
         source="Zhang, Isola and Efros, ECCV 2016, arXiv 1603.08511",
         build=build_eccv16,
@@ -105,7 +120,12 @@ MODELS: tuple[ModelEntry, ...] = (
     ),
     ModelEntry(
         name="compact",
-        summary="Small and fast, inside the package; works offline, takes hints.",
+        summary="Small and fast, inside the package; takes hints.",
+        good_for="fast, offline, hints",
+        strengths="Runs on any machine, without a download. Skin, wood and sky come out well. "
+        "Takes hints.",
+        weaknesses="Brown or gray where it doesn't know, purple-brown grass, reddish patches on "
+        "walls: it learned from 9,045 photographs only.",
         licence="BSD-2-Clause AND Apache-2.0",
         source="vidcolor; its encoder began as Google's MobileNetV2 (CVPR 2018)",
         build=build_compact,
@@ -113,10 +133,14 @@ MODELS: tuple[ModelEntry, ...] = (
     ),
     ModelEntry(
         name="standin",
-        summary="A formula, not a network: meaningless colours in no time, for tests.",
+        summary="A formula, not a network: meaningless colours in no time.",
+        good_for="tests only",
+        strengths="Needs no weights and no time.",
+        weaknesses="Its colours mean nothing.",
         licence="BSD-2-Clause",
         source="vidcolor",
         build=build_standin,
+        formula=True,
         for_tests=True,
     ),
 )
@@ -149,6 +173,11 @@ def load_model(name: str = AUTO, weights: Path | None = None) -> ColorModel:
     elif entry.official:
         # The cache has checked the file's sum already.
         load_weights(model, cached_weights(name), sha256=OFFICIAL[name].sha256)
+    elif not entry.formula:
+        raise WeightsError(
+            f"nobody has published weights of {name}; pass a file of your own with --weights FILE, "
+            "or take --model compact."
+        )
     return model.eval()
 
 
@@ -157,6 +186,9 @@ def entry_of(name: str) -> ModelEntry:
     for entry in MODELS:
         if entry.name == name:
             return entry
+    if name == AUTO:
+        shown = ", ".join(entry.name for entry in MODELS if not entry.for_tests)
+        raise UsageError(f"{AUTO} stands for a network and is none itself; name one of {shown}.")
     known = [AUTO, *(entry.name for entry in MODELS if not entry.for_tests)]
     near = difflib.get_close_matches(name.lower(), known, n=2)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}."
@@ -181,6 +213,11 @@ def explain_auto() -> str:
         f"{name}, since {cache_folder()} holds no official weights; "
         f"`vidcolor models pull {AUTO_ORDER[0]}` brings them"
     )
+
+
+def better_than(name: str) -> str | None:
+    """The network `auto` takes rather than `name` once its weights are here; None for the first."""
+    return None if name == AUTO_ORDER[0] else AUTO_ORDER[0]
 
 
 def bundled_weights(name: str) -> Path:

@@ -1,0 +1,296 @@
+"""Make films of every kind of file, run the program over them, and print what was kept of each.
+
+    python benchmarks/formats.py --out table.md
+    python benchmarks/formats.py --only hevc 'gray*' --keep /tmp/formats
+
+Every film is run twice: as anybody would, and once more into Matroska with FFV1, which loses
+nothing, so that the luma can be compared bit for bit. Both outputs are compared with their source
+by decoding and by hashing packets, and the ffmpeg program must read them without a word. What
+differs though no warning speaks of it is a defect, in bold; then the exit code is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path
+
+import comparison
+import imageio_ffmpeg
+from clips import DAMAGED, Row, Run, describe, judge_checks, judge_run, line, traceback_in
+from comparison import Check, compare_finely
+from matrix import SOURCES
+from sources import MakingError, Source, make, place_of
+
+SUFFIXES_NOT_IN_FOLDERS = {".h264"}
+"""Raw streams, which a folder of films isn't searched for; they are named one by one."""
+
+CODE_OF_FILES = """
+import json, sys
+from vidcolor.cli import run_arguments
+for source, output in json.load(sys.stdin):
+    print(json.dumps({"event": "film", "source": source}), flush=True)
+    code = run_arguments(["run", source, "-o", output, *sys.argv[1:]])
+    print(json.dumps({"event": "ended", "code": code}), flush=True)
+"""
+"""A program that runs the command once for each film without starting Python anew."""
+
+NAMES = {
+    "frames": "frames",
+    "times": "times",
+    "luma": "luma",
+    "audio": "sound",
+    "subtitles": "subtitles",
+    "chapters": "chapters",
+    "attachments": "attachments",
+    "covers": "other pictures",
+    "data": "data",
+    "tags": "tags",
+    "picture": "shape and colour tags",
+    "captions": "captions",
+    "sync": "in step",
+}
+"""The areas, as the table calls them."""
+
+CELLS = ("source", "what it is", *NAMES, "notes")
+HEADER = tuple(NAMES.get(cell, cell) for cell in CELLS)
+
+
+@dataclass
+class Batch:
+    """What the program did with many films: by source, what it said and where the output is."""
+
+    exact: bool
+    """Whether the outputs are without loss."""
+
+    runs: dict[str, Run] = field(default_factory=dict)
+    outputs: dict[str, Path] = field(default_factory=dict)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--out", type=Path, metavar="TABLE.md", help="write the table there too")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="names, also with * ? []")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep sources and outputs there")
+    given = parser.parse_args()
+    chosen = choose(given.only)
+    if not chosen:
+        parser.error(f"no source is called {' or '.join(given.only)}")
+    with tempfile.TemporaryDirectory(prefix="formats-") as scratch:
+        rows = table_of(chosen, given.keep or Path(scratch))
+    text = "\n".join([totals(rows), "", *table_lines(rows)])
+    print(text)
+    if given.out:
+        given.out.write_text(text + "\n", encoding="utf-8")
+    sys.exit(any(row.problems for row in rows))
+
+
+def choose(only: list[str] | None) -> list[Source]:
+    """The sources whose name, with or without its suffix, is or matches one of `only`."""
+    return [
+        source
+        for source in SOURCES
+        if only is None
+        or any(
+            fnmatch(name, each) for each in only for name in (source.file, Path(source.file).stem)
+        )
+    ]
+
+
+def table_of(chosen: list[Source], folder: Path) -> list[Row]:
+    """Make the sources, run the program over them twice, and judge; a row for each source."""
+    films, failed = folder / "films", {}
+    for source in chosen:
+        try:
+            make(source, films)
+        except MakingError as error:
+            failed[source.file] = str(error)
+    paths = [place_of(source, films) for source in chosen if source.file not in failed]
+    plain = run_folder(films, paths, folder / "plain")
+    exact = run_files(paths, folder / "exact")
+    rows = []
+    for source in chosen:
+        row = Row({"source": f"`{source.file}`", "what it is": source.what}, "")
+        rows.append(row)
+        if source.file in failed:
+            row.problems.append(f"can't be made: {failed[source.file]}")
+            row.cells["notes"] = f"**{row.problems[0]}**"
+        else:
+            judge(row, place_of(source, films), plain, exact)
+    return rows
+
+
+# Runs
+
+
+def run_folder(films: Path, paths: list[Path], outputs: Path) -> Batch:
+    """`vidcolor run FOLDER`, and by name what it doesn't look for in folders."""
+    apart = [str(path) for path in paths if path.suffix in SUFFIXES_NOT_IN_FOLDERS]
+    command = [sys.executable, "-m", "vidcolor", "run", str(films), *apart, "--recursive"]
+    command += ["-o", f"{outputs}/", "--model", "standin", "--overwrite", "--restart"]
+    return understood(spoken([*command, "--json", "--debug"]), exact=False)
+
+
+def run_files(paths: list[Path], outputs: Path) -> Batch:
+    """Each film by itself, into Matroska, without any loss."""
+    pairs = [(str(path), str(outputs / f"{path.name}.mkv")) for path in paths]
+    outputs.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-c", CODE_OF_FILES, "--model", "standin", "--codec", "ffv1"]
+    command += ["--overwrite", "--restart", "--json", "--debug"]
+    return understood(spoken(command, json.dumps(pairs)), exact=True)
+
+
+def spoken(command: list[str], given: str = "") -> list[str]:
+    """All lines a program prints, on stdout and stderr, in their order."""
+    done = subprocess.run(
+        command,
+        input=given,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    return [*done.stdout.splitlines(), json.dumps({"event": "over", "code": done.returncode})]
+
+
+def understood(lines: Iterable[str], *, exact: bool) -> Batch:
+    """What was said of which film."""
+    batch = Batch(exact)
+    run, name, loose = Run(0, 0.0), "", list[str]()
+    for text in lines:
+        event = event_of(text)
+        if event is None:
+            loose.append(text)
+            word, _, rest = text.partition(": ")
+            if word == "warning" and rest not in run.warnings:
+                run.warnings.append(rest)
+            continue
+        kind = event["event"]
+        if kind in ("film", "over"):
+            run.traceback = traceback_in("\n".join(loose))
+            loose.clear()
+        if kind == "film":
+            name = str(event["source"])
+            run = batch.runs[name] = Run(0, 0.0)
+        elif kind == "warning":
+            run.warnings.append(str(event["text"]))
+        elif kind == "started":
+            batch.outputs[name] = Path(str(event["output"]))
+        elif kind == "finished":
+            run.seconds = float(str(event["seconds"]))
+            run.code = DAMAGED if event["damaged"] or event["missing"] else 0
+        elif kind == "failed":
+            run.code, run.sentence = int(str(event["exit_code"])), str(event["error"])
+    for source, each in batch.runs.items():
+        # A table tells of films, not of where somebody keeps them.
+        each.sentence = each.sentence.replace(source, Path(source).name)
+        told = (text.replace(source, Path(source).name) for text in each.warnings)
+        each.warnings = list(dict.fromkeys(told))
+    return batch
+
+
+def event_of(text: str) -> dict[str, object] | None:
+    try:
+        event = json.loads(text)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "event" in event else None
+
+
+# Judging
+
+
+@dataclass
+class Judged(Row):
+    """One output compared with its source."""
+
+    notes: list[str] = field(default_factory=list)
+
+
+def judge(row: Row, film: Path, plain: Batch, exact: Batch) -> None:
+    """Fill a row: everything from the plain run, the luma from the exact one."""
+    first, second = judged(film, plain), judged(film, exact)
+    row.outcome = first.outcome
+    row.cells |= first.cells | {"luma": second.cells.get("luma", "")}
+    row.problems += first.problems
+    row.problems += [f"as Matroska: {p}" for p in second.problems if p not in first.problems]
+    notes = [f"**{'; '.join(row.problems)}**"] if row.problems else []
+    if first.outcome != "colorized":
+        notes.append(first.outcome)
+    notes += first.notes
+    notes += [f"As Matroska: {note}" for note in second.notes if note not in first.notes]
+    row.cells["notes"] = " ".join(notes)
+
+
+def judged(film: Path, batch: Batch) -> Judged:
+    """What became of one film in one batch."""
+    run = batch.runs.get(str(film))
+    if run is None:
+        return Judged({}, "passed over", ["the program passed over it"])
+    this = Judged({}, describe(run))
+    this.notes = judge_run(this, run, run)
+    if run.code not in (0, DAMAGED):
+        return this
+    output = batch.outputs[str(film)]
+    try:
+        checks = compare_finely(film, output)
+    except Exception as error:
+        this.problems.append(f"can't be compared: {type(error).__name__}: {error}")
+        return this
+    if batch.exact:
+        checks = [bit_for_bit(check) if check.area == "luma" else check for check in checks]
+    this.notes += judge_checks(this, checks, run)
+    if said := words_while_playing(output):
+        this.problems.append(f"ffmpeg stumbles over the output: {said}")
+    return this
+
+
+def bit_for_bit(luma: Check) -> Check:
+    """The check of an output without loss: nothing but equality will do."""
+    if luma.cell == comparison.ALIKE:
+        return Check("luma", True, "equal")
+    return Check("luma", luma.cell == comparison.NO_LUMA, luma.cell)
+
+
+def words_while_playing(film: Path) -> str:
+    """What the ffmpeg program has to say when it decodes all pictures and sounds of a film."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-v", "error", "-xerror"]
+    command += ["-i", str(film), "-map", "0:v", "-map", "0:a?", "-f", "null", "-"]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    said = re.sub(r" @ 0x[0-9a-f]+", "", done.stderr).strip().splitlines()
+    if done.returncode and not said:
+        said = [f"exit code {done.returncode}"]
+    return " ".join(said[:2])
+
+
+# The table
+
+
+def table_lines(rows: list[Row]) -> list[str]:
+    lines = (line(shown(row.cells.get(key, "")) for key in CELLS) for row in rows)
+    return [line(HEADER), line("---" for _ in HEADER), *lines]
+
+
+def shown(cell: str) -> str:
+    return "–" if cell == "none" else cell
+
+
+def totals(rows: list[Row]) -> str:
+    colorized = sum(row.outcome.startswith("colorized") for row in rows)
+    wrong = sum(bool(row.problems) for row in rows)
+    return (
+        f"{len(rows)} kinds of film: {colorized} colorized, {len(rows) - colorized} refused, "
+        f"{wrong} with something lost in silence."
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,17 @@
+"""What an output is called when nobody says.
+
+output_for(Path("films/old.avi"))  # films/old.color.mkv
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+KEPT_SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".mkv"))
+"""Containers the output shares with its source; every other film becomes .mkv."""
+
+
+def output_for(source: Path, folder: Path | None = None) -> Path:
+    """The output's default name: film.color.mp4, beside the source or in `folder`."""
+    suffix = source.suffix if source.suffix.lower() in KEPT_SUFFIXES else ".mkv"
+    return (folder or source.parent) / f"{source.stem}.color{suffix}"
