@@ -10,22 +10,23 @@ PIP_ARGS ?=
 
 SAMPLE := demo/sample.mkv
 COLOUR := demo/sample.color.mkv
-PICTURE := demo/before_after.png
+PICTURE := demo/sample.preview.png
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-long lint format clean
+.PHONY: help demo test test-long pictures lint format clean
 
 help:
 	@echo "make demo       make a black-and-white film, colorize it, put the two side by side"
 	@echo "make test       lint, formatting, types and tests; the one check of everything"
 	@echo "make test-long  the slower tests"
+	@echo "make pictures   make the pictures of docs/ again"
 	@echo "make lint       lint, formatting and types only"
 	@echo "make format     put the code into the house's format"
 	@echo "make clean      remove what these made, except $(VENV)"
 
 demo: $(VENV)/demo.stamp $(SAMPLE)
 	$(BIN)/vidcolor run $(SAMPLE) -o $(COLOUR) --overwrite
-	@$(BIN)/python examples/before_after.py $(SAMPLE) $(COLOUR) $(PICTURE)
+	@$(BIN)/vidcolor preview $(SAMPLE) -o $(PICTURE) --overwrite
 	@echo
 	@echo "The black-and-white film:     $(SAMPLE)"
 	@echo "The colour film:              $(COLOUR)"
@@ -39,6 +40,9 @@ test: lint
 
 test-long: $(VENV)/dev.stamp
 	$(BIN)/pytest -m long
+
+pictures: $(VENV)/demo.stamp
+	$(BIN)/python examples/make_pictures.py docs/pictures
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

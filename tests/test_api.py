@@ -20,7 +20,7 @@ import vidcolor
 from tests.clips import make_clip
 from tests.jobs.helpers import decoded
 from vidcolor import api, errors
-from vidcolor.cli import run_arguments
+from vidcolor.cli import pictures, run_arguments
 from vidcolor.display import display_rgb
 from vidcolor.jobs.naming import output_for
 from vidcolor.jobs.plan import Moment
@@ -348,6 +348,11 @@ def test_images(tmp_path, monkeypatch, capsys):
     assert not vidcolor.colorize_image("photo.jpg", model="standin").made
     assert vidcolor.colorize_image("photo.jpg", model="standin", overwrite=True).made
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", ["photo.jpg", "PHOTO.TIF", "a.b.png", "photo.bmp", "photo"])
+def test_pictures_are_named_as_the_command_names_them(name):
+    assert api._photo_name(Path(name)) == pictures.output_for(Path(name)).name
 
 
 # What is wrong

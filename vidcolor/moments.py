@@ -14,16 +14,19 @@ keyframes are looked at, and pictures that differ little count as one shot.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice, pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vidcolor.color import ColorSpace
-from vidcolor.frames import END, Frame, VideoInfo
-from vidcolor.media.read import read_frames, sample_frames
+from vidcolor.frames import BEGINNING, END, Frame, Picture, VideoInfo
+from vidcolor.media.read import nominal_ticks, read_frames, sample_frames
+from vidcolor.prefetch import prefetched
 from vidcolor.resample import shrink
 from vidcolor.shots import (
     LEAST_DIFFERENCE,
@@ -177,6 +180,64 @@ def _is_blank(picture: NDArray[np.uint8], info: VideoInfo) -> bool:
     space = ColorSpace(info.tags, bit_depth=8)
     brightest = float(np.percentile(picture, 99)) - space.luma_offset
     return brightest < BLACK_LEVEL or float(picture.std()) < FLAT_LEVELS
+
+
+def pairs_at(colorizer: Colorizer, targets: Sequence[int]) -> Generator[tuple[Frame, Picture]]:
+    """The first frame at or after each pts, with its picture.
+
+    Each costs a window of neighbours: from a stream of its own, from one stream where windows would
+    overlap, or, where the film can't be sought, from one reading of it all. Raises as
+    `Colorizer.pairs`.
+    """
+    # Imported here because it brings torch, which choosing doesn't need.
+    from vidcolor.pipeline import REACH_FRAMES
+
+    window = (2 * REACH_FRAMES + 1) * nominal_ticks(colorizer.info)
+    if targets[-1] - targets[0] <= window * len(targets):
+        yield from _from_one_stream(colorizer, targets)
+    elif colorizer.info.seekable:
+        for target in targets:
+            yield from _from_one_stream(colorizer, [target])
+    else:
+        yield from _from_one_reading(colorizer, targets, REACH_FRAMES)
+
+
+def _from_one_stream(
+    colorizer: Colorizer, targets: Sequence[int]
+) -> Iterator[tuple[Frame, Picture]]:
+    pick = MomentsPick(targets)
+    with closing(colorizer.pairs(targets[0], END, wanted=pick)) as pairs:
+        for frame, picture in pairs:
+            yield frame, picture
+            if frame.pts >= targets[-1]:
+                return
+
+
+def _from_one_reading(
+    colorizer: Colorizer, targets: Sequence[int], reach: int
+) -> Iterator[tuple[Frame, Picture]]:
+    """`reach` frames on either side of each target are held whole, and coloured by themselves."""
+    held: deque[Frame] = deque(maxlen=2 * reach + 1)
+    last = BEGINNING
+    source = prefetched(colorizer.read(BEGINNING, END), READ_AHEAD, thread_name="decode")
+    with closing(source) as frames:
+        for target in targets:
+            while (at := _first_from(held, target)) is None or len(held) - at <= reach:
+                if (frame := next(frames, None)) is None:
+                    break
+                held.append(frame)
+            if (at := _first_from(held, target)) is None:
+                return
+            window = list(held)[: at + reach + 1]
+            pts = window[at].pts
+            if pts > last:
+                yield from colorizer.pairs(pts, pts + 1, frames=iter(window))
+            last = pts
+
+
+def _first_from(frames: Sequence[Frame], target: int) -> int | None:
+    """Index of the first frame at or after a pts."""
+    return next((n for n, frame in enumerate(frames) if frame.pts >= target), None)
 
 
 # Of a range: asked for each of its frames in order, a pick says which are wanted.

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from vidcolor.color import ColorSpace, render_chroma
 from vidcolor.errors import ColorSourceError
 from vidcolor.facts import GRAY_CHROMA, FilmFacts, facts_of
-from vidcolor.frames import Frame, Picture, PictureFormat, Plane, VideoInfo
+from vidcolor.frames import Fields, Frame, Picture, PictureFormat, Plane, VideoInfo
 from vidcolor.inference import Engine
 from vidcolor.media.read import read_frames, sample_pairs
 from vidcolor.prefetch import prefetched
@@ -136,8 +136,21 @@ class Colorizer:
         self.small_space = ColorSpace(info.tags, bit_depth=8)
         self.small_size = fit(info.width, info.height, settings.analysis_side)
         self.gather_size = fit(info.width, info.height, settings.analysis_side // 2)
+        self.fields: Fields = facts.fields if settings.deinterlace else "progressive"
+        """How the source's lines are read."""
         self.damaged = 0
         """Frames the decoder has reported as damaged so far, margins left out."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences about what of the source won't be as it was."""
+        if self.fields == "progressive":
+            return []
+        first = {"top": ", upper lines first", "bottom": ", lower lines first"}.get(self.fields, "")
+        return [
+            f"{self.info.path} is interlaced{first}; it is made progressive, frame for frame, which "
+            "changes its luma (--deinterlace off leaves it as it is)."
+        ]
 
     def pictures(self, start: int, end: int) -> Generator[Picture]:
         """Every picture with pts in [start, end), in order, as one running stream.
@@ -187,6 +200,7 @@ class Colorizer:
             before=REACH_FRAMES,
             after=REACH_FRAMES,
             threads=self.settings.threads,
+            fields=self.fields,
         )
 
     def _stages(self, frames: Iterator[Frame], wanted: Callable[[int], bool]) -> Iterator[Item]:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from vidcolor.display import display_rgb
 from vidcolor.errors import OutputError, SourceError, UsageError
-from vidcolor.frames import BEGINNING, END, Frame, Picture, VideoInfo
+from vidcolor.frames import END, Frame, Picture, VideoInfo
 from vidcolor.jobs.durable import PART, put_in_place, refuse_unwritable, writing
 from vidcolor.jobs.events import Event, Progress
 from vidcolor.jobs.local import refuse_own_source, refuse_wrong
@@ -35,14 +34,13 @@ from vidcolor.media.read import index_packets, nominal_ticks
 from vidcolor.media.write import choose_encoder, picture_format
 from vidcolor.models.registry import AUTO
 from vidcolor.moments import (
-    MomentsPick,
     RangePick,
     choose_moments,
     evenly_in_time,
     every_frame,
     every_nth,
+    pairs_at,
 )
-from vidcolor.prefetch import prefetched
 from vidcolor.resample import Size
 from vidcolor.settings import Settings
 from vidcolor.sheet import PICTURE_SUFFIXES, Column, Image, Layout, Panels, encode
@@ -395,61 +393,9 @@ def _range_rows(film: _Film, asked: _Asked) -> Iterator[tuple[Row, RangePick]]:
 
 def _moment_rows(film: _Film, asked: _Asked) -> Iterator[Row]:
     """Moments of the whole film as each variant gives them."""
-    from vidcolor.pipeline import REACH_FRAMES
-
-    info = film.info
-    targets = choose_moments(info, asked.most_tiles)
-    window = (2 * REACH_FRAMES + 1) * nominal_ticks(info)
-    if targets[-1] - targets[0] <= window * len(targets):
-        yield from _in_one_stream(film, targets)
-    elif info.seekable:
-        for target in targets:
-            yield from _in_one_stream(film, [target])
-    else:
-        with _side_by_side([_from_one_reading(c, targets) for c in film.colorizers]) as rows:
-            yield from rows
-
-
-def _in_one_stream(film: _Film, targets: Sequence[int]) -> Iterator[Row]:
-    """The frames at or after the targets, from a stream that runs from the first to the last."""
-    streams = [
-        colorizer.pairs(targets[0], END, wanted=MomentsPick(targets))
-        for colorizer in film.colorizers
-    ]
-    with _side_by_side(streams) as rows:
-        for row in rows:
-            yield row
-            if row[0][0].pts >= targets[-1]:
-                return
-
-
-def _from_one_reading(colorizer: Colorizer, targets: Sequence[int]) -> Generator[Pair]:
-    """The frames at or after the targets, where a seek isn't possible: the film is read once, and
-    each one's neighbours are coloured by themselves."""
-    from vidcolor.pipeline import DECODED_AHEAD, REACH_FRAMES
-
-    recent: deque[Frame] = deque(maxlen=2 * REACH_FRAMES + 1)
-    source = colorizer.read(BEGINNING, END)
-    with closing(prefetched(source, DECODED_AHEAD, thread_name="decode")) as frames:
-        last = BEGINNING
-        for target in targets:
-            while (at := _first_from(recent, target)) is None or len(recent) - at <= REACH_FRAMES:
-                if (frame := next(frames, None)) is None:
-                    break
-                recent.append(frame)
-            at = _first_from(recent, target)
-            if at is None:
-                return
-            window = list(recent)[: at + REACH_FRAMES + 1]
-            pts = window[at].pts
-            if pts > last:
-                yield from colorizer.pairs(pts, pts + 1, frames=iter(window))
-            last = pts
-
-
-def _first_from(frames: Sequence[Frame], target: int) -> int | None:
-    """Index of the first frame at or after a pts."""
-    return next((n for n, frame in enumerate(frames) if frame.pts >= target), None)
+    targets = choose_moments(film.info, asked.most_tiles)
+    with _side_by_side([pairs_at(each, targets) for each in film.colorizers]) as rows:
+        yield from rows
 
 
 @contextmanager

@@ -90,6 +90,10 @@ class Settings:
     """Whether a film that already has colour is taken, its colour thrown away, instead of refused.
     Turn it on for badly coloured films, and for black and white in a strong tint."""
 
+    deinterlace: bool = True
+    """Whether an interlaced film is made progressive, frame for frame, before it is coloured; its
+    luma changes by that. Off colours it as it is, for films that only seem interlaced."""
+
     anchor_every: int = 4
     """The network looks at one frame in this many, 1 to 8; flow carries colour to the others. Lower
     it where things move fast or appear for an instant, raise it where the network is slow."""

@@ -32,7 +32,7 @@ from vidcolor.errors import ColorSourceError, OutputError, UsageError
 from vidcolor.facts import GRAY_CHROMA, Box
 from vidcolor.frames import Plane
 from vidcolor.hints import Placed, with_hints
-from vidcolor.jobs.durable import PART, put_in_place, writing
+from vidcolor.jobs.durable import PART, put_in_place, refuse_unwritable, writing
 from vidcolor.jobs.local import refuse_own_source
 from vidcolor.media.icc import meaning_of, srgb_without_profile
 from vidcolor.media.metadata import stored, stored_place, upright
@@ -387,6 +387,8 @@ def colorize_photo(
     """
     began = time.monotonic()
     refuse_output(order.output)
+    if not 1 <= order.quality <= 100:
+        raise UsageError(f"quality is {order.quality}; expected a value from 1 to 100.")
     refuse_own_source(order.source, order.output)
     if _left_alone(order):
         return StillOutcome(output=order.output, made=False)
@@ -441,9 +443,12 @@ def _left_alone(order: StillOrder) -> bool:
         if output.is_dir():
             raise OutputError(f"{output} is a folder; give the output a file's name with -o.")
         if not output.exists():
+            refuse_unwritable(output.parent)
             return False
         if not output.is_file():
             raise OutputError(f"{output} isn't a regular file; choose another name with -o.")
+        if order.overwrite:
+            refuse_unwritable(output.parent)
     if not order.overwrite and not is_photo(output):
         raise OutputError(
             f"{output} is there already and isn't a picture that can be read; choose another name "

@@ -12,18 +12,19 @@ from types import SimpleNamespace
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 
 from tests.clips import make_clip
 from tests.jobs.helpers import SEGMENT_FRAMES
 from vidcolor.errors import EncoderError, JobError, OutputError, VidcolorError
 from vidcolor.frames import Segment
-from vidcolor.jobs.estimate import estimate_of, plan_film, try_film
+from vidcolor.jobs.estimate import estimate_of, heaviness, plan_film, try_film
 from vidcolor.jobs.folder import JobFolder, folder_path
 from vidcolor.jobs.local import Order, run_film
 from vidcolor.jobs.plan import Moment
 from vidcolor.jobs.trial import MOST_TRIALS, Trial, Trials, trial_places
-from vidcolor.media.tracks import Load
+from vidcolor.media.tracks import Load, Weights
 from vidcolor.settings import Settings
 
 SETTINGS = Settings(model="standin", codec="ffv1", segment_seconds=0.5, threads=1)
@@ -368,7 +369,7 @@ def test_places(todo, places):
 def test_a_film_that_cant_be_sought_is_tried_near_its_beginning():
     # A hundredth of a second a tick: 6000 is a minute.
     assert places_of(range(0, 100_000, 10), seekable=False) == [(6000, 99_991)]
-    assert places_of(range(0, 1000, 10), seekable=False) == [(500, 991)]
+    assert places_of(range(0, 1000, 10), seekable=False) == [(160, 991)]
 
 
 TRIAL = Trial(
@@ -376,7 +377,7 @@ TRIAL = Trial(
     frames=100,
     seconds=10.0,
     starting_seconds=1.0,
-    places=3,
+    spans=((0, 32), (40, 72), (80, 113)),
     first_bytes=9000.0,
     other_bytes=1000.0,
     damaged=0,
@@ -460,6 +461,52 @@ def test_segments_begin_with_large_packets():
         copied=Load(packets=0, bytes=0),
         reading_seconds=0.0,
         opening_seconds=0.0,
+        todo=tuple(range(1000)),
+        info=SimpleNamespace(path=TRIAL.source),
+        weights=weights([100] * 1000),
     )
     estimate = estimate_of(work, TRIAL)  # type: ignore[arg-type]
     assert estimate.coming_bytes == pytest.approx(10 * 9000 + 990 * 1000, rel=0.02)
+
+
+def weights(sizes):
+    return Weights(
+        loads={}, times=np.arange(len(sizes), dtype=np.int64), sizes=np.array(sizes, np.int64)
+    )
+
+
+def heavy_work(sizes, todo, path=TRIAL.source) -> Any:
+    info = SimpleNamespace(path=path)
+    return SimpleNamespace(info=info, todo=tuple(todo), weights=weights(sizes))
+
+
+def test_scenes_that_are_heavier_in_the_source_are_heavier_here():
+    # Tried were frames 0..32, 40..72 and 80..113, of 100 bytes each; the rest has 300.
+    sizes = [100] * 114 + [300] * 86
+    mean = (114 * 100 + 86 * 300) / 200
+    assert heaviness(heavy_work(sizes, range(200)), TRIAL) == pytest.approx(mean / 100)
+    # Of what is to be made alone, where some is finished.
+    assert heaviness(heavy_work(sizes, range(114, 200)), TRIAL) == pytest.approx(3)
+
+
+def test_packets_that_say_nothing_change_nothing():
+    sizes = [100] * 100 + [900] * 100
+    assert heaviness(heavy_work(sizes, range(200), path=Path("b.mp4")), TRIAL) == 1
+    assert heaviness(heavy_work(sizes, ()), TRIAL) == 1
+    few = replace(TRIAL, spans=((0, 6),))
+    assert heaviness(heavy_work(sizes, range(200)), few) == 1
+
+
+def test_the_picture_is_weighed_between_its_keyframes(order):
+    with av.open(str(order.source)) as source:
+        packets = [packet for packet in source.demux(video=0) if packet.size]
+    between = sorted((p.pts, p.size) for p in packets if not p.is_keyframe and p.pts is not None)
+    assert 0 < len(between) < len(packets)
+    held = work_of(order).weights
+    assert list(zip(held.times.tolist(), held.sizes.tolist(), strict=True)) == between
+
+
+def test_a_picture_of_keyframes_alone_is_weighed_by_them(tmp_path):
+    film = make_clip(tmp_path / "film.mkv", frames=12, codec="ffv1", options={"g": "1"})
+    work = work_of(Order(source=film, output=tmp_path / "o.mkv", settings=SETTINGS))
+    assert len(work.weights.times) == 12

@@ -26,7 +26,6 @@ from vidcolor.cli.options import (
     Overwrite,
     Saturation,
     Weights,
-    number_parser,
     setting_option,
     settings_of,
     shown,
@@ -56,6 +55,13 @@ Threads = Annotated[
     int | None,
     setting_option("threads", "CPU threads for the network.", panel=MACHINE, metavar="N"),
 ]
+
+
+def parse_quality(text: str) -> int:
+    """A quality. Raises UsageError on anything but 1 to 100."""
+    if not text.isdecimal() or not 1 <= int(text) <= 100:
+        raise UsageError(f"--quality was given {text!r}; expected a whole number from 1 to 100.")
+    return int(text)
 
 
 def image_command(
@@ -104,7 +110,7 @@ def image_command(
         int | None,
         typer.Option(
             metavar="N",
-            parser=number_parser("quality", "int"),
+            parser=parse_quality,
             help=shown("Of JPEG and WebP, 1 to 100.", "95"),
         ),
     ] = None,
@@ -126,11 +132,10 @@ def image_command(
     from vidcolor.cli.inputs import names_folder
     from vidcolor.cli.pictures import pictures_of
     from vidcolor.jobs.local import refuse_wrong
-    from vidcolor.stills import DEFAULT_QUALITY, Hint, StillOrder, refuse_output, refuse_quality
+    from vidcolor.media.photos import DEFAULT_QUALITY
+    from vidcolor.stills import Hint, StillOrder, refuse_output
 
     hints = tuple(Hint.parse(text) for text in hint or ())
-    quality = DEFAULT_QUALITY if quality is None else quality
-    refuse_quality(quality)
     refuse_wrong(settings, None, None)
     pictures = pictures_of(inputs, output, recursive=recursive)
     into_folder = output is not None and names_folder(output)
@@ -147,13 +152,11 @@ def image_command(
             output=picture.output,
             settings=settings,
             hints=hints,
-            quality=quality,
+            quality=DEFAULT_QUALITY if quality is None else quality,
             overwrite=overwrite,
         )
 
-    raise typer.Exit(
-        make_pictures(pictures, order_of, into_folder=into_folder, debug=debug)
-    )
+    raise typer.Exit(make_pictures(pictures, order_of, into_folder=into_folder, debug=debug))
 
 
 def make_pictures(
@@ -181,8 +184,11 @@ def make_pictures(
             outcome = make_one(picture, order_of, open_engine, into_folder=into_folder)
             print(summary(outcome), flush=True)
             counts["made" if outcome.made else "there already"] += 1
-        # Of BrokenPipeError, whoever read our lines has gone.
-        except (KeyboardInterrupt, BrokenPipeError):
+        except KeyboardInterrupt:
+            show_together(counts, len(pictures))
+            raise
+        except BrokenPipeError:
+            # Whoever read our lines has gone.
             raise
         except Exception as error:
             codes.append(say_failure(error))
@@ -192,10 +198,15 @@ def make_pictures(
             # No other picture can do better with a network or device that isn't there.
             if isinstance(error, WeightsError | DeviceError):
                 break
-    if len(pictures) > 1:
-        counts["not tried"] = len(pictures) - counts.total()
-        print(", ".join(f"{n} {what}" for what, n in counts.items() if n), flush=True)
+    show_together(counts, len(pictures))
     return next((code for code in (1, 2) if code in codes), 0)
+
+
+def show_together(counts: Counter[str], pictures: int) -> None:
+    """Say what became of several pictures."""
+    if pictures > 1:
+        counts["not tried"] = pictures - counts.total()
+        print(", ".join(f"{n} {what}" for what, n in counts.items() if n), flush=True)
 
 
 def make_one(

@@ -165,6 +165,16 @@ Recolor = Annotated[
     bool | None,
     setting_option("recolor", "Take films that have colour.", "--recolor", panel=COLOUR),
 ]
+Deinterlace = Annotated[
+    str | None,
+    setting_option(
+        "deinterlace",
+        "Make interlaced films progressive: on or off.",
+        panel=COLOUR,
+        metavar="on|off",
+        complete=complete_switch,
+    ),
+]
 AnchorEvery = Annotated[
     int | None,
     setting_option(
@@ -260,6 +270,7 @@ def layers_of(
     config: Path | None = None,
     weights: str | None = None,
     smoothing: str | None = None,
+    deinterlace: str | None = None,
     encoder_option: Iterable[str] | None = None,
     **given: Any,
 ) -> dict[str, Any]:
@@ -275,6 +286,7 @@ def layers_of(
         "file": config,
         "weights": str(Path(weights).absolute()) if weights is not None else None,
         "smoothing": parse_switch("--smoothing", smoothing),
+        "deinterlace": parse_switch("--deinterlace", deinterlace),
         "encoder_options": parse_pairs(encoder_option or ()) or None,
         **given,
     }

@@ -7,8 +7,8 @@ pictures_of(["albums/"], "coloured/", recursive=True)
 pictures_of(["scans/*.tif"], None)
 # a pattern that no shell expanded
 
-In folders and patterns, what is hidden or bears the name of an output is no photograph, and links to
-other folders aren't followed. A name that exists is never a pattern.
+In folders and patterns, what is hidden or bears the name of an output is no photograph, and links
+to other folders aren't followed. A name that exists is never a pattern.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def _not_there(given: str, recursive: bool) -> _Finds:
 
 
 def _in_folder(folder: Path, below: Path, recursive: bool) -> _Finds:
-    """The pictures of `folder`, then those of the folders in it; an error where it can't be read."""
+    """The pictures of `folder`, then of the folders in it; an error where it can't be read."""
     try:
         entries = sorted(folder.iterdir(), key=lambda path: natural(Path(path.name)))
     except OSError as error:

@@ -152,6 +152,8 @@ def run_film(
             return _leave(order)
         try_encoder(film.info, film.format, film.choice)
         colorizer, engine = _open_colorizer(order, film, open_engine)
+        for warning in colorizer.warnings:
+            report(Warned(text=warning))
         job = _plan_or_resume(order, film, engine, folder, report)
         done = _check_finished(job, folder, report)
         resumed = sum(part.frames for part in done.values())

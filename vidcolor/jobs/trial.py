@@ -58,7 +58,9 @@ class Trial:
     starting_seconds: float
     """From the asking to the first picture, at the first place."""
 
-    places: int
+    spans: tuple[tuple[int, int], ...]
+    """Pts of the first and of the last frame tried at each place."""
+
     first_bytes: float
     """Mean size of the packet a segment begins with."""
 
@@ -73,6 +75,11 @@ class Trial:
 
     scaled: bool = False
     """Whether this was reckoned for another film from its picture's size."""
+
+    @property
+    def places(self) -> int:
+        """How many places were looked into."""
+        return len(self.spans)
 
     @property
     def fps(self) -> float:
@@ -136,7 +143,7 @@ def try_film(
         frames=sum(len(look.sizes) for look in looks),
         seconds=sum(look.seconds for look in looks),
         starting_seconds=looks[0].starting_seconds,
-        places=len(looks),
+        spans=tuple(look.span for look in looks),
         first_bytes=first,
         other_bytes=sum(others) / len(others) if others else first,
         damaged=colorizer.damaged,
@@ -152,7 +159,7 @@ def trial_places(work: Work) -> list[tuple[int, int]]:
     if not info.seekable:
         # A run that goes on, too, has to read up to where it does.
         reach = info.start_pts + LINEAR_PLACE_SECONDS / float(info.time_base)
-        begin = min(len(todo) // 2, bisect_left(todo, reach))
+        begin = min(int(len(todo) * min(PLACES)), bisect_left(todo, reach))
         return [(todo[begin], todo[-1] + 1)]
     # As few frames as places, or fewer, begin in the same place.
     starts = list(dict.fromkeys(int(len(todo) * place) for place in PLACES))
@@ -174,6 +181,9 @@ class _Look:
 
     sizes: list[int]
     """Bytes of their packets."""
+
+    span: tuple[int, int]
+    """Pts of the first frame and of the last."""
 
     seconds: float
     starting_seconds: float
@@ -198,12 +208,14 @@ def _try_place(
 
     asked = time.monotonic()
     began = None
+    shown: list[int] = []
     with (
         closing(stream) as pictures,
         SegmentEncoder([segment], open_writer, commit) as encoder,
     ):
         for picture in pictures:
             encoder.put(picture)
+            shown.append(picture.pts)
             now = time.monotonic()
             began = began or now
             share = shares.all if began - asked > SLOW_START_SECONDS else shares.usual
@@ -214,7 +226,7 @@ def _try_place(
     sizes = [size for writer in writers for size in writer.sizes]
     if began is None or not sizes:
         return None
-    return _Look(sizes, ended - began, began - asked)
+    return _Look(sizes, (shown[0], shown[-1]), ended - began, began - asked)
 
 
 Kind = tuple[int, int, str, str]

@@ -13,6 +13,7 @@ the bytes they were; nothing is interpreted, so nothing is lost. Sources: TIFF 6
 
 from __future__ import annotations
 
+import mmap
 import struct
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, cast
@@ -54,7 +55,7 @@ _BIG_SIZES = _SIZES | {16: 8, 17: 8, 18: 8}
 
 _SHORT, _LONG = 3, 4
 
-Data = bytes | memoryview
+Data = bytes | memoryview | mmap.mmap
 
 
 @dataclass(frozen=True, kw_only=True)

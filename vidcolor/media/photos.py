@@ -366,9 +366,6 @@ def _app13(iptc: bytes | None) -> bytes:
 
 def _webp_options(metadata: Metadata, lossless: bool) -> dict[str, Any]:
     given: dict[str, Any] = {"lossless": lossless, "method": 4, "exact": True}
-    if lossless:
-        # Here quality is how hard the encoder tries, as method is.
-        given["quality"] = 75
     for name, part in (
         ("icc_profile", metadata.icc),
         ("exif", metadata.exif),

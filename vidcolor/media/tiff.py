@@ -11,6 +11,8 @@ compression is one tifffile lacks (LZW). Source: TIFF 6.0.
 
 from __future__ import annotations
 
+import mmap
+import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,7 +45,7 @@ LARGEST_CLASSIC = 2**32 - 2**25
 
 _UNSIGNED = 1
 _BAND_ROWS = 256
-_LONG, _BYTES = 4, 7
+_BYTE, _UNDEFINED = 1, 7
 
 
 @contextmanager
@@ -169,14 +171,9 @@ def _resolution(directory: Directory) -> tuple[float, float] | None:
 def write(path: Path, pixels: Plane, metadata: Metadata) -> None:
     """Write R'G'B' (h, w, 3), or with alpha (h, w, 4), uint8 or uint16, packed without loss.
 
-    Raises OSError.
+    Past 4 GiB only profile and resolution go along. Raises OSError.
     """
     said = _described(metadata)
-    pointers = said.below if pixels.nbytes < LARGEST_CLASSIC else {}
-    tags: list[tuple[int, int, int, Any, bool]] = [
-        (tag, entry.kind, entry.count, entry.value, True) for tag, entry in said.entries.items()
-    ]
-    tags += [(tag, _LONG, 1, 0, True) for tag in pointers]
     tifffile.imwrite(
         path,
         pixels,
@@ -191,10 +188,9 @@ def write(path: Path, pixels: Plane, metadata: Metadata) -> None:
         iccprofile=metadata.icc,
         resolution=metadata.dpi,
         resolutionunit="INCH" if metadata.dpi else "NONE",
-        extratags=tags,
     )
-    if pointers:
-        _append(path, said.order, pointers)
+    if pixels.nbytes < LARGEST_CLASSIC:
+        _describe(path, said)
 
 
 def _described(metadata: Metadata) -> Directory:
@@ -207,20 +203,23 @@ def _described(metadata: Metadata) -> Directory:
             said = Directory("<")
     for tag, content in ((XMP, metadata.xmp), (IIM, metadata.iim), (IPTC, metadata.iptc)):
         if content is not None:
-            kind = 1 if tag == XMP else _BYTES
+            kind = _BYTE if tag == XMP else _UNDEFINED
             said.entries[tag] = Entry(kind, len(content), content)
     return said
 
 
-def _append(path: Path, order: str, directories: dict[int, Directory]) -> None:
-    """Put directories at the end of a file and lead the tags there that were written for them."""
-    with tifffile.TiffFile(path) as file:
-        page: Any = file.pages[0]
-        places = {tag: page.tags[tag].valueoffset for tag in directories}
+def _describe(path: Path, said: Directory) -> None:
+    """Add tags to a file's directory: write it anew behind the samples, and lead there.
+
+    tifffile itself writes no EXIF and GPS directories.
+    """
     with path.open("r+b") as file:
-        for tag, directory in directories.items():
-            end = file.seek(0, 2)
-            end += file.write(b"\0" * (end % 2))
-            file.write(directory.packed(end))
-            file.seek(places[tag])
-            file.write(struct.pack(order + "I", end))
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            directory = Directory.read(data)
+        directory.entries |= said.entries
+        directory.below |= said.below
+        end = file.seek(0, os.SEEK_END)
+        end += file.write(b"\0" * (end % 2))
+        file.write(directory.packed(end))
+        file.seek(4)
+        file.write(struct.pack(said.order + "I", end))

@@ -12,18 +12,19 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
 import av
+import numpy as np
 from av.container.input import InputContainer
 from av.container.output import OutputContainer
 from av.packet import Packet
 from av.stream import AttachmentStream, Discard, Stream
+from numpy.typing import NDArray
 
 from vidcolor.errors import OutputError
 from vidcolor.frames import BEGINNING, END, VideoInfo
@@ -103,6 +104,21 @@ class Load:
     bytes: int
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Weights:
+    """How much there is of everything in a source."""
+
+    loads: dict[int, Load]
+    """By the index of each kept stream beside the picture's."""
+
+    times: NDArray[np.int64]
+    """(n,) rising: when the picture's packets between keyframes are shown, in ticks; of all its
+    packets where each is a keyframe."""
+
+    sizes: NDArray[np.int64]
+    """(n,): bytes of these."""
+
+
 def muxer_of(output: Path) -> str:
     """FFmpeg's muxer for a file name. Raises OutputError for a suffix no muxer knows."""
     known = _MUXERS.get(output.suffix.lower())
@@ -150,47 +166,57 @@ def company_of(info: VideoInfo, output: Path) -> Company:
     return Company(tracks=tuple(tracks), chapters=chapters, tags=len(tags))
 
 
-def loads_of(
+def weigh(
     info: VideoInfo, tracks: Iterable[Track], start: int = BEGINNING, end: int = END
-) -> dict[int, Load]:
+) -> Weights:
     """How much of each kept track lies in [start, end), pts of the picture; reads the whole file.
 
-    The picture's own track is left out. A damaged end only ends the count.
+    A damaged end only ends the count.
     """
     kept = {track.index for track in tracks if track.way not in ("picture", "leave")}
-    if not kept:
-        return {}
-    with open_source(info.path) as source:
-        streams = [stream for stream in source.streams if stream.index in kept]
-        attached = {s.index: s for s in streams if isinstance(s, AttachmentStream)}
-        loads = {index: Load(packets=1, bytes=len(s.data)) for index, s in attached.items()}
-        timed = [stream for stream in streams if stream.index not in attached]
-        counts = _count_packets(source, timed, start * info.time_base, end * info.time_base)
-        return loads | counts
-
-
-def _count_packets(
-    source: InputContainer, wanted: list[Stream], start: Fraction, end: Fraction
-) -> dict[int, Load]:
+    span = start * info.time_base, end * info.time_base
     packets, sizes = Counter[int](), Counter[int]()
-    if not wanted:
-        return {}
-    indexes = {stream.index for stream in wanted}
-    for other in source.streams:
-        if other.index not in indexes:
-            other.discard = Discard.all
+    between: list[tuple[int, int]] = []
+    keys: list[tuple[int, int]] = []
+    with open_source(info.path) as source:
+        for packet in _packets_of(source, kept | {info.stream_index}):
+            index, time = packet.stream_index, _time_of(packet)
+            if index == info.stream_index:
+                if time is not None:
+                    (keys if packet.is_keyframe else between).append((time, packet.size))
+            # A cover's picture has no time that matters.
+            elif (
+                time is None
+                or packet.stream.type == "video"
+                or span[0] <= time * packet.time_base < span[1]
+            ):
+                packets[index] += 1
+                sizes[index] += packet.size
+        attached = (s for s in source.streams if isinstance(s, AttachmentStream))
+        for stream in attached:
+            if stream.index in kept:
+                packets[stream.index], sizes[stream.index] = 1, len(stream.data)
+    shown = np.array(sorted(between or keys), np.int64).reshape(-1, 2)
+    loads = {index: Load(packets=packets[index], bytes=sizes[index]) for index in kept}
+    return Weights(loads=loads, times=shown[:, 0], sizes=shown[:, 1])
+
+
+def _packets_of(source: InputContainer, indexes: set[int]) -> Iterator[Packet[Stream]]:
+    """Packets of the given streams that hold something; attachments have none."""
+    wanted = []
+    for stream in source.streams:
+        if stream.index in indexes and not isinstance(stream, AttachmentStream):
+            wanted.append(stream)
+        else:
+            stream.discard = Discard.all
     with suppress(av.FFmpegError):
         for packet in source.demux(wanted):
-            time = packet.pts if packet.pts is not None else packet.dts
-            if time is None or packet.stream.type == "video":
-                # A cover's picture has no time that matters.
-                inside = True
-            else:
-                inside = start <= time * packet.time_base < end
-            if packet.size and inside:
-                packets[packet.stream_index] += 1
-                sizes[packet.stream_index] += packet.size
-    return {index: Load(packets=packets[index], bytes=sizes[index]) for index in indexes}
+            if packet.size:
+                yield packet
+
+
+def _time_of(packet: Packet[Stream]) -> int | None:
+    return packet.pts if packet.pts is not None else packet.dts
 
 
 def add_copy(out: OutputContainer, stream: Stream, muxer: str) -> Stream:
