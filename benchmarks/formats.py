@@ -21,6 +21,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import comparison
 import imageio_ffmpeg
@@ -37,8 +38,7 @@ import json, sys
 from vidcolor.cli import run_arguments
 for source, output in json.load(sys.stdin):
     print(json.dumps({"event": "film", "source": source}), flush=True)
-    code = run_arguments(["run", source, "-o", output, *sys.argv[1:]])
-    print(json.dumps({"event": "ended", "code": code}), flush=True)
+    run_arguments(["run", source, "-o", output, *sys.argv[1:]])
 """
 """A program that runs the command once for each film without starting Python anew."""
 
@@ -113,8 +113,11 @@ def table_of(chosen: list[Source], folder: Path) -> list[Row]:
         except MakingError as error:
             failed[source.file] = str(error)
     paths = [place_of(source, films) for source in chosen if source.file not in failed]
+    say(f"{len(paths)} films made; running the program over them")
     plain = run_folder(films, paths, folder / "plain")
+    say("once more, without loss")
     exact = run_files(paths, folder / "exact")
+    say("comparing")
     rows = []
     for source in chosen:
         row = Row({"source": f"`{source.file}`", "what it is": source.what}, "")
@@ -127,28 +130,48 @@ def table_of(chosen: list[Source], folder: Path) -> list[Row]:
     return rows
 
 
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
 # Runs
 
 
 def run_folder(films: Path, paths: list[Path], outputs: Path) -> Batch:
     """`vidcolor run FOLDER`, and by name what it doesn't look for in folders."""
+    batch = Batch(exact=False)
     apart = [str(path) for path in paths if path.suffix in SUFFIXES_NOT_IN_FOLDERS]
     command = [sys.executable, "-m", "vidcolor", "run", str(films), *apart, "--recursive"]
-    command += ["-o", f"{outputs}/", "--model", "standin", "--overwrite", "--restart"]
-    return understood(spoken([*command, "--json", "--debug"]), exact=False)
+    command += ["-o", f"{outputs}/", "--model", "standin", "--json", "--debug"]
+    hidden: list[Path] = []
+    try:
+        killer = spoken([*command, "--overwrite", "--restart"], batch)
+        while killer:
+            # What is hidden is passed over, and what was made is left alone.
+            hidden.append(killer.rename(killer.with_name(f".{killer.name}")))
+            killer = spoken(command, batch)
+    finally:
+        for path in hidden:
+            path.rename(path.with_name(path.name[1:]))
+    return batch
 
 
 def run_files(paths: list[Path], outputs: Path) -> Batch:
     """Each film by itself, into Matroska, without any loss."""
-    pairs = [(str(path), str(outputs / f"{path.name}.mkv")) for path in paths]
+    batch = Batch(exact=True)
     outputs.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-c", CODE_OF_FILES, "--model", "standin", "--codec", "ffv1"]
     command += ["--overwrite", "--restart", "--json", "--debug"]
-    return understood(spoken(command, json.dumps(pairs)), exact=True)
+    killer: Path | None = Path()
+    while killer:
+        left = [path for path in paths if str(path) not in batch.runs]
+        pairs = [(str(path), str(outputs / f"{path.name}.mkv")) for path in left]
+        killer = spoken(command, batch, json.dumps(pairs))
+    return batch
 
 
-def spoken(command: list[str], given: str = "") -> list[str]:
-    """All lines a program prints, on stdout and stderr, in their order."""
+def spoken(command: list[str], batch: Batch, given: str = "") -> Path | None:
+    """Run the program and note in `batch` what it says; returns the film it died of, if any."""
     done = subprocess.run(
         command,
         input=given,
@@ -158,46 +181,59 @@ def spoken(command: list[str], given: str = "") -> list[str]:
         errors="replace",
         check=False,
     )
-    return [*done.stdout.splitlines(), json.dumps({"event": "over", "code": done.returncode})]
+    last = listen(done.stdout.splitlines(), batch)
+    if done.returncode in range(4):
+        return None
+    if not last:
+        raise RuntimeError(f"exit code {done.returncode}: {done.stdout[-500:]}")
+    batch.runs[last].code = done.returncode
+    return Path(last)
 
 
-def understood(lines: Iterable[str], *, exact: bool) -> Batch:
-    """What was said of which film."""
-    batch = Batch(exact)
+def listen(lines: Iterable[str], batch: Batch) -> str:
+    """Note in `batch` what was said of which film; returns the last film spoken of."""
     run, name, loose = Run(0, 0.0), "", list[str]()
     for text in lines:
         event = event_of(text)
         if event is None:
             loose.append(text)
             word, _, rest = text.partition(": ")
-            if word == "warning" and rest not in run.warnings:
-                run.warnings.append(rest)
-            continue
-        kind = event["event"]
-        if kind in ("film", "over"):
+            if word == "warning":
+                note(run, rest, name)
             run.traceback = traceback_in("\n".join(loose))
-            loose.clear()
-        if kind == "film":
+        elif event["event"] == "film":
             name = str(event["source"])
-            run = batch.runs[name] = Run(0, 0.0)
-        elif kind == "warning":
-            run.warnings.append(str(event["text"]))
-        elif kind == "started":
-            batch.outputs[name] = Path(str(event["output"]))
-        elif kind == "finished":
-            run.seconds = float(str(event["seconds"]))
-            run.code = DAMAGED if event["damaged"] or event["missing"] else 0
-        elif kind == "failed":
-            run.code, run.sentence = int(str(event["exit_code"])), str(event["error"])
-    for source, each in batch.runs.items():
-        # A table tells of films, not of where somebody keeps them.
-        each.sentence = each.sentence.replace(source, Path(source).name)
-        told = (text.replace(source, Path(source).name) for text in each.warnings)
-        each.warnings = list(dict.fromkeys(told))
-    return batch
+            run = batch.runs.setdefault(name, Run(0, 0.0))
+            loose.clear()
+        else:
+            take(event, run, name, batch)
+    return name
 
 
-def event_of(text: str) -> dict[str, object] | None:
+def take(event: dict[str, Any], run: Run, name: str, batch: Batch) -> None:
+    """One event of one film."""
+    kind = event["event"]
+    if kind == "warning":
+        note(run, event["text"], name)
+    elif kind == "started":
+        batch.outputs[name] = Path(event["output"])
+    elif kind == "finished" and event["made"]:
+        run.code = DAMAGED if event["damaged"] or event["missing"] else 0
+    elif kind == "failed":
+        run.code, run.sentence = event["exit_code"], told(event["error"], name)
+
+
+def note(run: Run, warning: str, name: str) -> None:
+    if told(warning, name) not in run.warnings:
+        run.warnings.append(told(warning, name))
+
+
+def told(sentence: str, name: str) -> str:
+    """A table tells of films, not of where somebody keeps them."""
+    return sentence.replace(name, Path(name).name) if name else sentence
+
+
+def event_of(text: str) -> dict[str, Any] | None:
     try:
         event = json.loads(text)
     except ValueError:
@@ -263,7 +299,9 @@ def bit_for_bit(luma: Check) -> Check:
 def words_while_playing(film: Path) -> str:
     """What the ffmpeg program has to say when it decodes all pictures and sounds of a film."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-v", "error", "-xerror"]
-    command += ["-i", str(film), "-map", "0:v", "-map", "0:a?", "-f", "null", "-"]
+    # Frames as they come, at their own times; the null muxer would round them to a rate.
+    command += ["-i", str(film), "-map", "0:v", "-map", "0:a?", "-fps_mode", "passthrough"]
+    command += ["-enc_time_base:v", "demux", "-f", "null", "-"]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     said = re.sub(r" @ 0x[0-9a-f]+", "", done.stderr).strip().splitlines()
     if done.returncode and not said:

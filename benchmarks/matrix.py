@@ -538,7 +538,8 @@ def titled(*files: tuple[str, str, str, str]) -> tuple[Source, ...]:
             file,
             f"subtitles: {what}",
             video="-c:v libvpx-vp9" if file.endswith(".webm") else H264,
-            more=f"-i {{room}}/{lines}",
+            # The option gives lines that are pictures an end.
+            more=f"-fix_sub_duration -i {{room}}/{lines}",
             maps="-map 0 -map 2",
             audio=f"{words} -metadata:s:s:0 language=ger",
         )

@@ -36,7 +36,7 @@ began = time.monotonic()
 from pathlib import Path
 import vidcolor.pipeline
 from vidcolor.jobs.plan import Moment
-from vidcolor.preview import Variant, preview_film
+from vidcolor.previews import Variant, preview_film
 from vidcolor.settings import Settings
 imported = time.monotonic()
 film, sheet, model, start, frames = sys.argv[1:]

@@ -28,8 +28,8 @@ def soft_gray(
     y, x = np.mgrid[:height, :width] / max(width, height)
     hills = np.sin(9 * x) * np.cos(7 * y) + np.sin(23 * (x + y)) / 3
     hills[np.hypot(x - 0.5 * width / max(width, height), y - 0.3) < 0.12] += 1.5
-    hills = (hills - hills.min()) / np.ptp(hills)
-    return np.rint((low + (high - low) * hills) * 65535).astype(np.uint16)
+    hills = (hills - hills.min()) / max(np.ptp(hills), 1e-9)
+    return np.asarray(np.rint((low + (high - low) * hills) * 65535), np.uint16)
 
 
 def colours(width: int, height: int) -> NDArray[np.uint16]:

@@ -30,7 +30,7 @@ from vidcolor.media.write import SegmentWriter
 FRAMES = 30
 FAST: dict[str, Any] = {"model": "standin", "codec": "ffv1", "threads": 1}
 CALLS = (
-    *(vidcolor.colorize, vidcolor.colorize_frames, vidcolor.make_preview),
+    *(vidcolor.colorize, vidcolor.colorize_frames, vidcolor.preview),
     *(vidcolor.colorize_image, vidcolor.load_model),
 )
 
@@ -286,20 +286,20 @@ def test_closing_the_iterator_ends_its_threads(film):
 
 
 def test_previews(film, capsys):
-    outcome = vidcolor.make_preview(
+    outcome = vidcolor.preview(
         film, presets=["fast", "best"], start="0:00.5", frames=4, **FAST
     )
     assert outcome.output == Path("film.preview.png")
     assert outcome.labels == ("standin, fast", "standin, best")
     assert outcome.frames == 4
     assert cv2.imread("film.preview.png") is not None
-    one = vidcolor.make_preview(film, "sheet.jpg", models="standin", presets="fast", tiles=2)
+    one = vidcolor.preview(film, "sheet.jpg", models="standin", presets="fast", tiles=2)
     assert one.labels == ("standin, fast",)
     assert len(one.shown) == 2
     assert capsys.readouterr() == ("", "")
     with pytest.raises(vidcolor.OutputError, match=r"sheet\.jpg"):
-        vidcolor.make_preview(film, "sheet.jpg", **FAST)
-    assert vidcolor.make_preview(film, "sheet.jpg", tiles=1, overwrite=True, **FAST).shown
+        vidcolor.preview(film, "sheet.jpg", **FAST)
+    assert vidcolor.preview(film, "sheet.jpg", tiles=1, overwrite=True, **FAST).shown
 
 
 def test_models(film):
@@ -361,7 +361,7 @@ TYPOS = {
     "colorize": (lambda film: vidcolor.colorize(film, saturatoin=1), "'saturation'"),
     "an own word": (lambda film: vidcolor.colorize(film, overwrit=True), "'overwrite'"),
     "frames": (lambda film: vidcolor.colorize_frames(film, modle="x"), "'model'"),
-    "preview": (lambda film: vidcolor.make_preview(film, preset_s=["fast"]), "'presets'"),
+    "preview": (lambda film: vidcolor.preview(film, preset_s=["fast"]), "'presets'"),
     "image": (lambda film: vidcolor.colorize_image(film, qualty=3), "'quality'"),
     "far off": (lambda film: vidcolor.colorize(film, zzz=1), "unknown setting 'zzz'"),
     "a preset": (lambda film: vidcolor.colorize(film, preset="bset"), "best"),
@@ -392,7 +392,7 @@ WRONG = {
     "a device": (lambda film: vidcolor.load_model(device="gpu"), vidcolor.DeviceError),
     "weights": (lambda film: vidcolor.load_model(weights="none.pth"), vidcolor.WeightsError),
     "two networks": (
-        lambda film: vidcolor.make_preview(film, models=["compact", "eccv16"], weights="w.pth"),
+        lambda film: vidcolor.preview(film, models=["compact", "eccv16"], weights="w.pth"),
         vidcolor.UsageError,
     ),
     "not an array": (
@@ -404,7 +404,7 @@ WRONG = {
         vidcolor.UsageError,
     ),
     "not a picture": (lambda film: vidcolor.colorize_image("none.jpg"), vidcolor.SourceError),
-    "a suffix": (lambda film: vidcolor.make_preview(film, "sheet.txt"), vidcolor.UsageError),
+    "a suffix": (lambda film: vidcolor.preview(film, "sheet.txt"), vidcolor.UsageError),
     "beyond the end": (lambda film: vidcolor.colorize_frames(film, start=9), vidcolor.UsageError),
     "backwards": (
         lambda film: vidcolor.colorize_frames(film, start=1, end=0.5),

@@ -212,6 +212,19 @@ def test_a_device_that_doesnt_compute(monkeypatch):
     assert "no kernel image" in finding.says
 
 
+def test_a_gpu(monkeypatch):
+    import torch
+
+    zeros = torch.zeros
+    card = SimpleNamespace(name="NVIDIA H200", total_memory=139 * 2**30)
+    monkeypatch.setattr("vidcolor.inference.choose_device", lambda name: torch.device("cuda"))
+    monkeypatch.setattr("vidcolor.inference.choose_dtype", lambda device: torch.bfloat16)
+    monkeypatch.setattr("torch.zeros", lambda size, device: zeros(size))
+    monkeypatch.setattr("torch.cuda.get_device_properties", lambda device: card)
+    finding = found(doctor.check_device)["device"]
+    assert (finding.mark, finding.says) == ("ok", "cuda: NVIDIA H200, 139 GiB; bfloat16")
+
+
 def test_a_gpu_that_torch_doesnt_see(monkeypatch):
     import torch
 

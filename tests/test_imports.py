@@ -16,10 +16,10 @@ PACKAGE = Path(__file__).parent.parent / "vidcolor"
 
 ROWS = (
     ("errors", "settings", "frames", "prefetch", "resample", "color", "display"),
-    ("media", "models", "shots", "smoothing", "metrics", "facts", "sheet"),
-    ("inference", "pipeline", "moments"),
+    ("media", "models", "shots", "smoothing", "metrics", "facts", "sheet", "hints"),
+    ("inference", "pipeline", "moments", "still_facts"),
     ("jobs",),
-    ("preview", "stills", "evaluation", "training", "doctor", "cluster", "studio"),
+    ("previews", "stills", "evaluation", "training", "doctor", "cluster", "studio"),
     ("api", "cli", "__main__"),
 )
 ORDERED_ROWS = (0, 2, 5)
@@ -131,7 +131,7 @@ def test_the_rules_can_fail():
     assert not may_import("settings", "frames")
     assert not may_import("media.read", "models.weights")
     assert not may_import("training.loop", "pipeline")
-    assert not may_import("preview", "cli.screen")
+    assert not may_import("previews", "cli.screen")
     assert may_import("pipeline", "inference")
     assert not may_import("inference", "pipeline")
     assert may_import("training.loop", "inference")

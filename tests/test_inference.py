@@ -75,6 +75,27 @@ def test_a_device_that_is_not_there_gets_one_sentence(name):
     assert "\n" not in str(caught.value)
 
 
+def test_hints_reach_each_frame_of_their_own():
+    """In any batch, and none where none are given."""
+
+    class Echo(StandinModel):
+        accepts_hints = True
+
+        def forward(self, lightness, hints=None):
+            return super().forward(lightness) if hints is None else hints[:, :2] * hints[:, 2:]
+
+    frames = lightness(3, (64, 64))
+    hints = np.zeros((3, 3, 64, 64), np.float32)
+    hints[:, :, 20:30, 40:50] = np.array([40, -30, 1])[:, None, None]
+    hints[:, 0] *= np.arange(3)[:, None, None]
+    engine = Engine(Echo(), CPU, batch=2)
+    assert engine.accepts_hints
+    assert not Engine(StandinModel(), CPU, batch=2).accepts_hints
+    np.testing.assert_array_equal(engine.colorize(frames, hints), hints[:, :2])
+    plain = Engine(StandinModel(), CPU, batch=2).colorize(frames)
+    np.testing.assert_array_equal(engine.colorize(frames), plain)
+
+
 def test_running_out_of_memory_names_the_batch():
     class Hungry(StandinModel):
         def forward(self, lightness, hints=None):

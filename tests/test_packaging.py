@@ -16,7 +16,12 @@ from vidcolor import settings
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
-DISTRIBUTIONS = {"cv2": "opencv-python", "ffmpeg": "ffmpeg-python", "skimage": "scikit-image"}
+DISTRIBUTIONS = {
+    "cv2": "opencv-python",
+    "ffmpeg": "ffmpeg-python",
+    "skimage": "scikit-image",
+    "PIL": "pillow",
+}
 """Imports whose distribution has another name, beyond - for _."""
 
 OWN = {"vidcolor", "tests", "examples", *(p.stem for p in (CHECKOUT / "benchmarks").glob("*.py"))}

@@ -32,7 +32,7 @@ def draw(layout, count, title="film.mp4"):
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("count", [1, 5, 8, 12, 25])
+@pytest.mark.parametrize("count", [1, 5, 13])
 def test_a_sheet_fits_a_screens_width(size, count):
     layout = Layout.fit(size, count, ("source", "siggraph17, balanced", "compact, fast"))
     sheet = draw(layout, count)

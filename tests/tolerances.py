@@ -33,3 +33,6 @@ A code of 8 bits is about 0.4 L, more in the shadows; 0.5 and 0.005 were seen.""
 
 STILL_LIGHTNESS_MEAN = {8: 0.3, 16: 0.002}
 """As STILL_LIGHTNESS, on the average."""
+
+STILL_LAB = 0.01
+"""Lab of a still's samples and back against scikit-image's, Lab units: by tables, in float32."""

@@ -3,7 +3,7 @@
     import vidcolor
 
     vidcolor.colorize("film.mp4")                   # writes film.color.mp4
-    vidcolor.make_preview("film.mp4", presets=["fast", "best"])
+    vidcolor.preview("film.mp4", presets=["fast", "best"])
     for frame in vidcolor.colorize_frames("film.mp4", start="1:23"):
         print(frame.seconds, frame.rgb.shape)
     vidcolor.colorize_image("photo.jpg")
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         colorize_frames,
         colorize_image,
         load_model,
-        make_preview,
+        preview,
     )
     from vidcolor.errors import (
         ColorSourceError,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     )
     from vidcolor.jobs.events import Progress, Started, Warned
     from vidcolor.jobs.local import Outcome
-    from vidcolor.preview import PreviewOutcome
+    from vidcolor.previews import PreviewOutcome
     from vidcolor.settings import Settings
     from vidcolor.stills import Hint, StillOutcome
 
@@ -71,19 +71,19 @@ __all__ = [
     "colorize_frames",
     "colorize_image",
     "load_model",
-    "make_preview",
+    "preview",
 ]
 
-# Two things aren't called `frames` and `preview`, as modules of the package have those names: an
+# What iterates over frames isn't called `frames`, as a module of the package has that name: an
 # attribute would be the function until somebody imports the module, and the module from then on.
 _HOMES = {
     "vidcolor.api": (
         *("ColorFrame", "Model", "colorize", "colorize_frames", "colorize_image"),
-        *("load_model", "make_preview"),
+        *("load_model", "preview"),
     ),
     "vidcolor.jobs.events": ("Progress", "Started", "Warned"),
     "vidcolor.jobs.local": ("Outcome",),
-    "vidcolor.preview": ("PreviewOutcome",),
+    "vidcolor.previews": ("PreviewOutcome",),
     "vidcolor.settings": ("Settings",),
     "vidcolor.stills": ("Hint", "StillOutcome"),
 }

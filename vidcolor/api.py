@@ -37,7 +37,7 @@ from vidcolor.jobs.local import Order, Outcome, refuse_wrong, run_film
 from vidcolor.jobs.naming import output_for
 from vidcolor.jobs.plan import Moment
 from vidcolor.media.probe import probe
-from vidcolor.preview import (
+from vidcolor.previews import (
     PreviewOutcome,
     Variant,
     coloured_frames,
@@ -103,7 +103,7 @@ def colorize(
     return run_film(order, report=report or _unheard)
 
 
-def make_preview(
+def preview(
     film: Name,
     output: Name | None = None,
     *,
@@ -361,7 +361,7 @@ def _variants(
     variants = []
     for model, preset in product(models or [""], presets or [""]):
         named = given | {"model": model} if model else given
-        settings = _settings(make_preview, preset or None, config, named)
+        settings = _settings(preview, preset or None, config, named)
         label = ", ".join(filter(None, (settings.model, preset)))
         variants.append(Variant(label=label, settings=settings))
     return variants

@@ -339,8 +339,9 @@ def check_device() -> Iterator[Finding]:
     elif has_nvidia():
         yield lost_gpu(torch.__version__, getattr(torch.version, "cuda", None), dtype, said)
     else:
-        computes = "computes" if dtype == "bfloat16" else "doesn't compute"
-        yield ok("device", f"cpu, no GPU is seen; {dtype}, as it {computes} in bfloat16")
+        fast = dtype == "bfloat16"
+        why = "which this CPU computes in" if fast else "for this CPU has no fast bfloat16"
+        yield ok("device", f"cpu, as no GPU is seen; {dtype}, {why}")
 
 
 def has_nvidia() -> bool:

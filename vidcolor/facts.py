@@ -11,7 +11,7 @@ The same frames are looked at whatever the command, so a preview and a run agree
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +37,9 @@ BAR_SHARE = 0.4
 
 BAR_LEVEL = 14.0
 """How far above black, in 8-bit levels, the brightest sample of a bar may be on average."""
+
+MIXED_SHARE = 0.1
+"""Least share of frames of either kind in a film that is partly in colour."""
 
 COMB_FLOOR = 4
 """8-bit levels a line must stand out from both its neighbours to count as combed."""
@@ -74,18 +77,37 @@ class FilmFacts:
     residual: float
     """RMS Lab distance of that colour from a tint; see `TINT_RESIDUAL`."""
 
+    partly_colored: bool = False
+    """Whether some of the frames looked at have colour and others have none."""
+
     fields: Fields = "progressive"
     """Found by looking; by the source's own flags only where nothing that moves contradicts."""
 
     @property
     def colored(self) -> bool:
         """Whether the film was shot in colour; sepia and tints count as black and white."""
-        return self.chroma > GRAY_CHROMA and self.residual > TINT_RESIDUAL
+        return has_color(self.chroma, self.residual)
 
     @property
     def tinted(self) -> bool:
         """Whether a black-and-white film carries a tint, which colorizing replaces."""
         return self.chroma > GRAY_CHROMA and not self.colored
+
+
+def has_color(chroma: float, residual: float) -> bool:
+    """Whether a mean chroma and its distance from a tint are those of a picture in colour."""
+    return chroma > GRAY_CHROMA and residual > TINT_RESIDUAL
+
+
+def is_mixed(colored: Sequence[bool]) -> bool:
+    """Whether enough frames have colour, and enough have none, for it to be no accident."""
+    fewer = min(sum(colored), len(colored) - sum(colored))
+    return fewer >= 2 and fewer >= MIXED_SHARE * len(colored)
+
+
+def frame_has_color(frame: Frame, info: VideoInfo) -> bool:
+    """Whether one frame is in colour."""
+    return frame.chroma is not None and has_color(*color_of(frame, info))
 
 
 def facts_of(samples: Iterable[tuple[Frame, Frame | None]], info: VideoInfo) -> FilmFacts:
@@ -105,6 +127,7 @@ def facts_of(samples: Iterable[tuple[Frame, Frame | None]], info: VideoInfo) -> 
         box=Box(top=top, bottom=bottom, left=left, right=right),
         chroma=float(np.mean([k.chroma for k in looks])),
         residual=float(np.sqrt(np.mean([k.residual**2 for k in looks]))),
+        partly_colored=is_mixed([has_color(k.chroma, k.residual) for k in looks]),
         fields=film_fields([k.fields for k in looks], flagged=info.flagged_interlaced),
     )
 
@@ -135,9 +158,13 @@ def look_at(frame: Frame, after: Frame | None, info: VideoInfo) -> Look:
         fields = pair_fields(frame.luma, after.luma, info.bit_depth)
     if frame.chroma is None:
         return Look(rows, columns, fields)
+    return Look(rows, columns, fields, *color_of(frame, info))
+
+
+def color_of(frame: Frame, info: VideoInfo) -> tuple[float, float]:
+    """A frame's mean Lab chroma, and its RMS distance from a tint."""
     lab = small_lab(frame, info).reshape(-1, 3)
-    chroma = float(np.hypot(lab[:, 1], lab[:, 2]).mean())
-    return Look(rows, columns, fields, chroma, tint_residual(lab))
+    return float(np.hypot(lab[:, 1], lab[:, 2]).mean()), tint_residual(lab)
 
 
 def small_lab(frame: Frame, info: VideoInfo, size: tuple[int, int] = (96, 72)) -> Floats:

@@ -1,6 +1,7 @@
 """Which frames show a film at a glance: one from each of its different shots, none of them black.
 
-    choose_moments(probe(path), 4)           # [pts, ...], rising
+    targets = choose_moments(probe(path), 4)  # [pts, ...], rising
+    for frame, picture in pairs_at(colorizer, targets): ...
     pick = RangePick(48, every_nth(48, 12))  # of a range: twelve of its 48 frames
 
     film      |..A..|......B......|#|.....C.....|..B..|..D..|     # is black
@@ -28,16 +29,17 @@ from vidcolor.frames import BEGINNING, END, Frame, Picture, VideoInfo
 from vidcolor.media.read import nominal_ticks, read_frames, sample_frames
 from vidcolor.prefetch import prefetched
 from vidcolor.resample import shrink
-from vidcolor.shots import (
-    LEAST_DIFFERENCE,
-    REACH_FRAMES,
-    THUMBNAIL,
-    is_cut,
-    thumbnail_difference,
-)
+from vidcolor.shots import LEAST_DIFFERENCE, THUMBNAIL, is_cut, thumbnail_difference
+from vidcolor.shots import REACH_FRAMES as CUT_REACH_FRAMES
+
+if TYPE_CHECKING:
+    from vidcolor.pipeline import Colorizer
 
 READ_WHOLE_SAMPLES = 400_000_000
 """Luma samples up to which a film is read whole: about a second and a half of decoding."""
+
+READ_AHEAD = 4
+"""Frames the decoder's thread may be ahead where a film is read once."""
 
 LOOKS_PER_MOMENT = 4
 """Keyframes looked at in a long film, for each moment wanted."""
@@ -129,7 +131,8 @@ def _all_looks(info: VideoInfo) -> Iterator[Look]:
     steps = [0.0, *(thumbnail_difference(one, other) for one, other in pairwise(pictures))]
     shot = 0
     for n, (pts, picture) in enumerate(frames):
-        before, after = steps[max(0, n - REACH_FRAMES) : n], steps[n + 1 : n + 1 + REACH_FRAMES]
+        before = steps[max(0, n - CUT_REACH_FRAMES) : n]
+        after = steps[n + 1 : n + 1 + CUT_REACH_FRAMES]
         shot += n > 0 and is_cut(before, steps[n], after)
         yield Look(pts, picture, shot, _is_blank(picture, info))
 

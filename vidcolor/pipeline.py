@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from vidcolor.color import ColorSpace, render_chroma
 from vidcolor.errors import ColorSourceError
-from vidcolor.facts import GRAY_CHROMA, FilmFacts, facts_of
+from vidcolor.facts import GRAY_CHROMA, FilmFacts, facts_of, frame_has_color
 from vidcolor.frames import Fields, Frame, Picture, PictureFormat, Plane, VideoInfo
 from vidcolor.inference import Engine
 from vidcolor.media.read import read_frames, sample_pairs
@@ -72,10 +72,12 @@ def film_facts(info: VideoInfo) -> FilmFacts:
 
 def refuse_color(info: VideoInfo, facts: FilmFacts, settings: Settings) -> None:
     """Raise ColorSourceError for a film that has colour, unless recolouring was asked for."""
-    if facts.colored and not settings.recolor:
+    if facts.colored and not (settings.recolor or settings.keep_color):
+        some = "in some shots " if facts.partly_colored else ""
+        what = "replace it, or --keep-color to leave those shots" if some else "replace it"
         raise ColorSourceError(
-            f"{info.path} already has colour (mean chroma {facts.chroma:.0f}, where black and "
-            f"white has under {GRAY_CHROMA:.0f} or a mere tint); give --recolor to replace it."
+            f"{info.path} already has colour {some}(mean chroma {facts.chroma:.0f}, where black "
+            f"and white has under {GRAY_CHROMA:.0f} or a mere tint); give --recolor to {what}."
         )
 
 
@@ -100,6 +102,9 @@ class Item:
     wanted: bool = True
     """Whether somebody waits for its picture; margins and what a preview leaves out aren't."""
 
+    colored: bool = False
+    """Whether the source's frame has colour that might be kept."""
+
     cut: bool = False
     """Whether this frame starts a shot."""
 
@@ -111,6 +116,9 @@ class Item:
 
     extra: bool = False
     """An anchor because grid and shot anchors cover too little of it."""
+
+    keeps_color: bool = False
+    """Whether its shot has colour, and keeps it."""
 
     ab: Floats | None = None
     """(h, w, 2) prediction at gathering size, for anchors."""
@@ -144,13 +152,20 @@ class Colorizer:
     @property
     def warnings(self) -> list[str]:
         """Sentences about what of the source won't be as it was."""
-        if self.fields == "progressive":
-            return []
-        first = {"top": ", upper lines first", "bottom": ", lower lines first"}.get(self.fields, "")
-        return [
-            f"{self.info.path} is interlaced{first}; it is made progressive, frame for frame, which "
-            "changes its luma (--deinterlace off leaves it as it is)."
-        ]
+        said = []
+        path, settings = self.info.path, self.settings
+        if self.fields != "progressive":
+            order = {"top": ", upper lines first", "bottom": ", lower lines first"}
+            said.append(
+                f"{path} is interlaced{order.get(self.fields, '')}; it is made progressive, frame "
+                "for frame, which changes its luma (--deinterlace off leaves it as it is)."
+            )
+        if self.facts.partly_colored and not (settings.keep_color or settings.recolor):
+            said.append(
+                f"{path} seems to have colour in some shots, which is replaced; --keep-color "
+                "leaves those as they are."
+            )
+        return said
 
     def pictures(self, start: int, end: int) -> Generator[Picture]:
         """Every picture with pts in [start, end), in order, as one running stream.
@@ -186,7 +201,9 @@ class Colorizer:
                 assert item.frame is not None
                 if start <= item.pts < end:
                     self.damaged += item.frame.damaged
-                if item.wanted:
+                if item.wanted and item.keeps_color:
+                    yield item.frame, self._keep(item.frame)
+                elif item.wanted:
                     assert item.ab is not None
                     yield item.frame, self._render(item.frame, item.small, item.ab)
                 item.frame = None
@@ -226,6 +243,7 @@ class Colorizer:
                 thumbnail=picture,
                 difference=difference,
                 wanted=wanted(frame.pts),
+                colored=self.settings.keep_color and frame_has_color(frame, self.info),
             )
             yield last
 
@@ -270,6 +288,14 @@ class Colorizer:
         small = refit(planes, inner)
         placed[top : top + inner[1], left : left + inner[0]] = small[: height - top, : width - left]
         return placed
+
+    def _keep(self, frame: Frame) -> Picture:
+        """The frame with its own chroma, refitted only where the output's planes have another
+        size."""
+        assert frame.chroma is not None
+        size = (self.format.chroma_width, self.format.chroma_height)
+        u, v = (refit(plane, size) for plane in frame.chroma)
+        return Picture(frame.pts, frame.duration, frame.luma, u, v)
 
     def _render(self, frame: Frame, small: NDArray[np.uint8], ab: Floats) -> Picture:
         if self.settings.preserve == "lightness":
@@ -366,7 +392,8 @@ def gathered(items: Iterator[Item]) -> Iterator[Item]:
     """
     reach = GATHER_REACH_FRAMES
     for before, item, after in windows(items, reach, reach):
-        if not item.wanted:
+        item.keeps_color = shot_has_color(item, before, after)
+        if item.keeps_color or not item.wanted:
             yield item
             item.frame = None
             continue
@@ -397,11 +424,32 @@ def with_recent_anchor(items: Iterator[Item]) -> Iterator[Item]:
 def held(items: Iterator[Item]) -> Iterator[Item]:
     """Without smoothing: each frame takes its anchor's prediction as it is."""
     ab: Floats | None = None
-    for item in items:
+    reach = GATHER_REACH_FRAMES
+    for before, item, after in windows(items, reach, reach):
+        item.keeps_color = shot_has_color(item, before, after)
         if item.ab is not None:
             ab = item.ab
         item.ab = ab
         yield item
+
+
+def shot_has_color(item: Item, before: Sequence[Item], after: Sequence[Item]) -> bool:
+    """Whether most of the frames around `item` that are of its shot have colour.
+
+    before: nearest last; after: nearest first. Half and half is what the frame itself is.
+    """
+    shot, here = [item], item
+    for other in reversed(before):
+        if here.cut:
+            break
+        shot.append(other)
+        here = other
+    for other in after:
+        if other.cut:
+            break
+        shot.append(other)
+    colored = sum(each.colored for each in shot)
+    return 2 * colored + item.colored > len(shot)
 
 
 def reached(

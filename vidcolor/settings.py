@@ -90,6 +90,10 @@ class Settings:
     """Whether a film that already has colour is taken, its colour thrown away, instead of refused.
     Turn it on for badly coloured films, and for black and white in a strong tint."""
 
+    keep_color: bool = False
+    """Whether shots that already have colour keep it, chroma plane for chroma plane, while the
+    others are coloured. For films of both kinds."""
+
     deinterlace: bool = True
     """Whether an interlaced film is made progressive, frame for frame, before it is coloured; its
     luma changes by that. Off colours it as it is, for films that only seem interlaced."""

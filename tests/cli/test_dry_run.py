@@ -274,6 +274,17 @@ def test_what_is_unusual_of_a_picture_is_told(plan):
     assert "turned by 90 degrees when shown, 48x64" in words_beside(out, "source")
 
 
+def test_what_a_run_warns_of_is_told(plan, run):
+    make_clip(Path("woven.mkv"), frames=24, width=128, height=96, interlaced="top")
+    code, out, err = plan("woven.mkv")
+    assert code == 0
+    assert "interlaced, made progressive" in words_beside(out, "source")
+    assert err.startswith("warning: ")
+    assert err == run("woven.mkv")[2]
+    out = plan("woven.mkv", "-o", "other.mkv", "--deinterlace", "off")[1]
+    assert "interlaced, and left so" in out
+
+
 def test_an_interrupt_leaves_nothing(film, capsys, monkeypatch):
     def interrupt(self, picture):
         raise KeyboardInterrupt

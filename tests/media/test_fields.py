@@ -11,7 +11,7 @@ from vidcolor.media.probe import probe
 from vidcolor.media.read import index_packets, read_frames
 from vidcolor.pipeline import film_facts
 
-SIZE = {"width": 160, "height": 120}
+WIDTH, HEIGHT = 160, 120
 FRAMES = 40
 
 
@@ -19,7 +19,15 @@ FRAMES = 40
 def film(request, tmp_path_factory):
     """An interlaced film, lossless, without a flag that says so."""
     path = tmp_path_factory.mktemp("fields") / f"{request.param}.mkv"
-    make_clip(path, frames=FRAMES, codec="ffv1", interlaced=request.param, cuts=(17,), **SIZE)
+    make_clip(
+        path,
+        frames=FRAMES,
+        codec="ffv1",
+        interlaced=request.param,
+        cuts=(17,),
+        width=WIDTH,
+        height=HEIGHT,
+    )
     return request.param, probe(path)
 
 
@@ -31,13 +39,22 @@ def test_interlacing_and_its_order_are_seen(film):
 
 @pytest.mark.parametrize("codec", ["ffv1", "libx264", "mpeg2video"])
 def test_progressive_films_are_not_taken_for_interlaced(tmp_path, codec):
-    path = make_clip(tmp_path / "film.mkv", frames=FRAMES, codec=codec, cuts=(17,), **SIZE)
+    path = make_clip(
+        tmp_path / "film.mkv", frames=FRAMES, codec=codec, cuts=(17,), width=WIDTH, height=HEIGHT
+    )
     assert film_facts(probe(path)).fields == "progressive"
 
 
 def test_a_still_film_is_what_its_flags_say(tmp_path):
     still = {"x264-params": "tff=1", "preset": "ultrafast"}
-    path = make_clip(tmp_path / "flagged.mkv", frames=1, codec="libx264", options=still, **SIZE)
+    path = make_clip(
+        tmp_path / "flagged.mkv",
+        frames=1,
+        codec="libx264",
+        options=still,
+        width=WIDTH,
+        height=HEIGHT,
+    )
     info = probe(path)
     assert info.flagged_interlaced
     assert film_facts(info).fields == "flagged"
@@ -46,7 +63,9 @@ def test_a_still_film_is_what_its_flags_say(tmp_path):
 
 def test_flags_that_lie_are_not_believed(tmp_path):
     lie = {"x264-params": "tff=1", "preset": "ultrafast"}
-    path = make_clip(tmp_path / "film.mkv", frames=24, codec="libx264", options=lie, **SIZE)
+    path = make_clip(
+        tmp_path / "film.mkv", frames=24, codec="libx264", options=lie, width=WIDTH, height=HEIGHT
+    )
     info = probe(path)
     assert info.flagged_interlaced
     assert film_facts(info).fields == "progressive"
@@ -65,7 +84,7 @@ def test_pictures_are_whole_and_the_first_field_is_kept(film):
     for number, (woven, whole) in enumerate(
         zip(read_frames(info), read_frames(info, fields=first), strict=True)
     ):
-        true = luma(2 * number, cuts=(34,), **SIZE)
+        true = luma(2 * number, WIDTH, HEIGHT, cuts=(34,))
         np.testing.assert_array_equal(whole.luma[kept], true[kept])
         before, after = (np.abs(f.luma.astype(int) - true).mean() for f in (woven, whole))
         assert after < before / 2, (number, before, after)
@@ -83,6 +102,6 @@ def test_any_range_gives_the_same_pictures(film):
 
 
 def test_what_stands_still_shows_nothing():
-    frame = luma(0, **SIZE)
+    frame = luma(0, WIDTH, HEIGHT)
     assert pair_fields(frame, frame.copy(), 8) is None
     assert pair_fields(frame[:3], frame[:3], 8) is None

@@ -69,8 +69,8 @@ def test_gray_means_what_little_cms_says_and_becomes_srgb(name):
         (2, (2.0, 0.8, -0.1, 0.2), lambda x: np.maximum(0.8 * x - 0.1, 0) ** 2 + 0.2),
         (
             3,
-            (2.4, 0.95, 0.05, 0.08, 0.0625),
-            lambda x: np.where(x < 0.0625, 0.08 * x, (0.95 * x + 0.05) ** 2.4),
+            (2.4, 0.95, 0.05, 0.07, 0.0625),
+            lambda x: np.where(x < 0.0625, 0.07 * x, (0.95 * x + 0.05) ** 2.4),
         ),
         (
             4,

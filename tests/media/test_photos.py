@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import struct
 import zlib
@@ -11,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image, ImageOps, IptcImagePlugin
+from PIL import ExifTags, Image, ImageOps, IptcImagePlugin, JpegImagePlugin
 
 from tests.pictures import P3, colours, exif_block, rgb_profile, soft_gray
 from vidcolor.errors import OutputError, SourceError
@@ -150,9 +151,9 @@ KINDS = {
 
 
 def one_bit(path, **options):
-    Image.fromarray(np.where(GRAY8 > 127, 255, 0).astype(np.uint8)).convert("1", dither=0).save(
-        path, **options
-    )
+    Image.fromarray(np.where(GRAY8 > 127, 255, 0).astype(np.uint8)).convert(
+        "1", dither=Image.Dither.NONE
+    ).save(path, **options)
     return path
 
 
@@ -269,7 +270,9 @@ def test_another_reader_finds_samples_and_metadata(tmp_path, suffix, depth):
             assert info["xmp"].rstrip(b"\0") == XMP
         else:
             assert info["xmp"] == XMP
-        if suffix in (".jpg", ".tif"):
+        if suffix == ".tif":
+            assert image.getexif()[34377] == IPTC
+        if suffix == ".jpg":
             assert IptcImagePlugin.getiptcinfo(image) == {(2, 120): b"Hello"}
         if suffix == ".jpg":
             assert info["comment"] == b"hello"
@@ -284,15 +287,21 @@ def assert_samples(path, pixels, suffix):
                 np.abs(np.asarray(image).astype(int) - (pixels >> (8 * pixels.itemsize - 8))).max()
                 == 0
             )
-        read = cv2.imread(str(path), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
-        np.testing.assert_array_equal(read[..., ::-1], pixels)
+        np.testing.assert_array_equal(by_opencv(path), pixels)
     elif suffix == ".tif":
-        read = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[..., ::-1]
-        np.testing.assert_array_equal(stored(read, 6), pixels)
+        np.testing.assert_array_equal(stored(by_opencv(path), 6), pixels)
     else:
-        read = cv2.imread(str(path), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
-        error = np.abs(read[..., ::-1].astype(int) - to_8_bits(pixels))
+        error = np.abs(by_opencv(path).astype(int) - to_8_bits(pixels))
         assert error.max() <= (0 if suffix == ".webp" else 6), error.max()
+
+
+def by_opencv(path):
+    """R'G'B' as stored, but of a TIFF upright."""
+    flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
+    # Its imread fails on a TIFF that lies on its side.
+    read = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), flags)
+    assert read is not None
+    return read[..., ::-1]
 
 
 @pytest.mark.parametrize("source", [".png", ".tif", ".jpg", ".webp"])
@@ -334,10 +343,10 @@ def test_a_stale_thumbnail_goes_and_nothing_else(tmp_path, order):
     block = exif_block(orientation=3, thumbnail=True, order=order)
     exif = Image.Exif()
     exif.load(block)
-    assert exif.get_ifd(1) != {}, "the made block has no thumbnail"
+    assert exif.get_ifd(ExifTags.IFD.IFD1) != {}, "the made block has no thumbnail"
     kept = without_thumbnail(block)
     exif.load(kept)
-    assert exif.get_ifd(1) == {}
+    assert exif.get_ifd(ExifTags.IFD.IFD1) == {}
     assert len(kept) == len(block)
     assert sum(a != b for a, b in zip(kept, block, strict=True)) <= 4
     assert Directory.read(kept) == Directory.read(block)
@@ -370,7 +379,7 @@ def test_jpeg_keeps_all_of_the_chroma(tmp_path):
     path = tmp_path / "a.jpg"
     write_photo(path, RGB8, Metadata(), suffix=".jpg")
     with Image.open(path) as image:
-        assert [layer[1:3] for layer in image.layer] == [(1, 1)] * 3
+        assert JpegImagePlugin.get_sampling(image) == 0
 
 
 def test_what_an_output_cant_hold_is_said(tmp_path):
@@ -481,10 +490,7 @@ def test_damaged_files_are_read_or_refused_but_nothing_else(tmp_path):
             for _ in range(dice.randint(1, 6)):
                 damaged[dice.randrange(min(len(data), 2000))] = dice.randrange(256)
             path.write_bytes(damaged)
-            try:
+            with contextlib.suppress(SourceError):
                 photo = read_photo(path)
-            except SourceError as error:
-                assert "\n" not in str(error)
-            else:
                 assert photo.pixels.ndim in (2, 3)
                 assert photo.orientation in range(1, 9)

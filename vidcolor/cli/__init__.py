@@ -97,17 +97,21 @@ def run_arguments(arguments: Sequence[str]) -> int:
             traceback.print_exc()
         return say_error(bug_sentence(error), BUG)
     if code == INTERRUPTED:
-        but = ", without --restart," if "--restart" in arguments else ""
-        print(
-            f"interrupted; give the same command again{but} to go on where it was.",
-            file=sys.stderr,
-        )
+        print(interruption_sentence(arguments), file=sys.stderr)
     try:
         sys.stdout.flush()
     except OSError:
         # Said already; the interpreter would try once more, and complain, as it ends.
         drop_stdout()
     return int(code)
+
+
+def interruption_sentence(arguments: Sequence[str]) -> str:
+    """What to say after Ctrl-C: some commands go on where they were."""
+    if "run" not in arguments[:1] and "pull" not in arguments[:2]:
+        return "interrupted."
+    but = ", without --restart," if "--restart" in arguments else ""
+    return f"interrupted; give the same command again{but} to go on where it was."
 
 
 def drop_stdout() -> None:

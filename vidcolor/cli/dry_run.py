@@ -192,8 +192,8 @@ class Blocks(Shown):
             page.item("output", left_words(plan))
             return
         work = expected.work
-        page.item("source", source_words(work))
-        for words in picture_words(work.info, work.facts):
+        page.item("source", source_words(work, order.settings))
+        for words in picture_words(work.info, work.facts, order.settings):
             page.item("", words)
         page.item("output", output_words(order, work))
         page.table("streams", [stream_row(stream, work) for stream in work.streams])
@@ -267,26 +267,30 @@ def left_words(plan: FilmPlan) -> str:
     return f"is already there and would be left alone; --overwrite makes it again{goes_on}"
 
 
-def source_words(work: Work) -> str:
-    """Size, rate, length, codec."""
+def source_words(work: Work, settings: Settings) -> str:
+    """Size, rate, length, codec, colour."""
     info = work.info
     rate = f"{float(info.rate):.3f}".rstrip("0").rstrip(".")
     length = clock(work.seconds) if work.seconds >= 60 else f"{work.seconds:.1f} s"
     return (
         f"{info.width}x{info.height}, {rate} fps, {length}, {info.codec}, {info.bit_depth} bit, "
-        f"{colour_words(work.facts)}"
+        f"{colour_words(work.facts, settings)}"
     )
 
 
-def colour_words(facts: FilmFacts) -> str:
+def colour_words(facts: FilmFacts, settings: Settings) -> str:
+    """What colour the source has, and what becomes of it."""
+    fate = "stays" if settings.keep_color else "would be replaced"
+    if facts.partly_colored:
+        return f"in colour in some shots, which {fate}"
     if facts.colored:
-        return "in colour, which would be replaced"
+        return f"in colour, which {fate}"
     if facts.tinted:
         return "black and white with a tint, which would be replaced"
     return "black and white"
 
 
-def picture_words(info: VideoInfo, facts: FilmFacts) -> Iterator[str]:
+def picture_words(info: VideoInfo, facts: FilmFacts, settings: Settings) -> Iterator[str]:
     """What isn't as in most films: rotation, aspect, bars, fields."""
     width, height = info.upright_size
     if info.rotation:
@@ -305,7 +309,7 @@ def picture_words(info: VideoInfo, facts: FilmFacts) -> Iterator[str]:
     if bars:
         yield f"black bars, kept neutral: {', '.join(bars)}"
     if facts.fields != "progressive":
-        yield "interlaced"
+        yield f"interlaced, {'made progressive' if settings.deinterlace else 'and left so'}"
 
 
 def output_words(order: Order, work: Work) -> str:
@@ -333,7 +337,8 @@ def stream_row(stream: StreamPlan, work: Work) -> tuple[str, ...]:
     return (
         str(stream.index),
         "cover" if cover else stream.kind,
-        stream.codec,
+        # An attachment's kind is known by its file's name alone.
+        stream.codec if stream.codec != "unknown" else "-",
         " ".join(word for word in (language, title) if word),
         fate_words(stream, work),
     )
@@ -405,7 +410,8 @@ def trial_words(plan: FilmPlan, expected: Expected) -> str:
     """What was tried, and what it said."""
     trial = expected.trial
     if trial is None:
-        return "none: nothing is left to be coloured"
+        todo = expected.work.todo
+        return f"none: {'no frame could be made' if todo else 'nothing is left to be coloured'}"
     speed = f"{trial.fps:.1f} fps, {size_words(trial.bytes_per_frame)} a frame"
     if trial.scaled:
         return f"none of its own; by size, from that of {trial.source}: {speed}"
@@ -528,6 +534,7 @@ def picture_object(work: Work) -> dict[str, Any]:
         "rotation": info.rotation,
         "sample_aspect": str(info.sample_aspect),
         "colored": facts.colored,
+        "partly_colored": facts.partly_colored,
         "tinted": facts.tinted,
         "chroma": round(facts.chroma, 2),
         "box": asdict(facts.box),

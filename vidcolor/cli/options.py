@@ -165,6 +165,12 @@ Recolor = Annotated[
     bool | None,
     setting_option("recolor", "Take films that have colour.", "--recolor", panel=COLOUR),
 ]
+KeepColor = Annotated[
+    bool | None,
+    setting_option(
+        "keep_color", "Leave shots that have colour as they are.", "--keep-color", panel=COLOUR
+    ),
+]
 Deinterlace = Annotated[
     str | None,
     setting_option(

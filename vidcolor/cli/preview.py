@@ -25,6 +25,7 @@ from vidcolor.cli.options import (
     Debug,
     Deinterlace,
     Device,
+    KeepColor,
     Overwrite,
     Preserve,
     Recolor,
@@ -41,7 +42,7 @@ from vidcolor.cli.options import (
 from vidcolor.errors import UsageError
 
 if TYPE_CHECKING:
-    from vidcolor.preview import PreviewOutcome, Variant
+    from vidcolor.previews import PreviewOutcome, Variant
 
 EPILOG = """Examples:
   vidcolor preview film.mp4
@@ -138,6 +139,7 @@ def preview_command(
     weights: Weights = None,
     preserve: Preserve = None,
     recolor: Recolor = None,
+    keep_color: KeepColor = None,
     deinterlace: Deinterlace = None,
     anchor_every: AnchorEvery = None,
     smoothing: Smoothing = None,
@@ -156,6 +158,7 @@ def preview_command(
         weights=weights,
         preserve=preserve,
         recolor=recolor,
+        keep_color=keep_color,
         anchor_every=anchor_every,
         smoothing=smoothing,
         deinterlace=deinterlace,
@@ -167,7 +170,7 @@ def preview_command(
     # Imported here, so that `--help` and bad settings are answered without them.
     from vidcolor.cli.screen import open_screen
     from vidcolor.jobs.plan import Moment
-    from vidcolor.preview import preview_film
+    from vidcolor.previews import preview_film
 
     if source == "":
         raise UsageError("INPUT is empty; expected the name of a film.")
@@ -197,7 +200,7 @@ def variants_of(
 
     Raises UsageError on weights for several models, and what `settings_of` raises.
     """
-    from vidcolor.preview import Variant
+    from vidcolor.previews import Variant
 
     if weights is not None and len(set(models)) > 1:
         raise UsageError(

@@ -143,9 +143,9 @@ def write(path: Path, pixels: Plane, metadata: Metadata) -> None:
     # The header's chunk is always 25 bytes long and comes first.
     behind = len(SIGNATURE) + 25
     with path.open("wb") as file:
-        file.write(buffer[:behind])
+        file.write(buffer[:behind].data)
         file.writelines(_chunk(name, content) for name, content in _surrounding(metadata))
-        file.write(buffer[behind:])
+        file.write(buffer[behind:].data)
 
 
 def _surrounding(metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:

@@ -25,7 +25,7 @@ from vidcolor.display import display_rgb
 from vidcolor.errors import OutputError, SourceError, UsageError
 from vidcolor.frames import END, Frame, Picture, VideoInfo
 from vidcolor.jobs.durable import PART, put_in_place, refuse_unwritable, writing
-from vidcolor.jobs.events import Event, Progress
+from vidcolor.jobs.events import Event, Progress, Warned
 from vidcolor.jobs.local import refuse_own_source, refuse_wrong
 from vidcolor.jobs.plan import Moment, cut_range
 from vidcolor.media.clip import CONTAINERS, ClipWriter
@@ -134,8 +134,8 @@ def preview_film(
     has `frames` frames, DEFAULT_FRAMES unless given, or ends before `end`. Without any of these a
     sheet shows moments picked from the whole film. `tiles` is the most a sheet shows. A file that
     is there is replaced where its name says that it is a preview (`film.preview.png`) or with
-    `overwrite`. `open_engine` replaces inference.open_engine; `report` hears of progress.
-    Raises the errors of errors.py; then the output's name is as it was.
+    `overwrite`. `open_engine` replaces inference.open_engine; `report` hears of progress and
+    warnings. Raises the errors of errors.py; then the output's name is as it was.
     """
     began = time.monotonic()
     asked = _Asked(source, output, start, end, frames, tiles)
@@ -143,6 +143,8 @@ def preview_film(
     _refuse_output(asked, overwrite)
     report(Progress(phase="reading", done=0, total=0))
     film = _open_film(source, variants, open_engine)
+    for text in dict.fromkeys(text for each in film.colorizers for text in each.warnings):
+        report(Warned(text=text))
     draw = _draw_clip if asked.clip else _draw_sheet
     with _written(output) as temporary:
         shown, count = draw(film, asked, temporary, report)

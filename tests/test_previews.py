@@ -17,16 +17,17 @@ import numpy as np
 import pytest
 
 from tests.clips import make_clip, write_plane
-from vidcolor import preview
+from vidcolor import previews
 from vidcolor.errors import ColorSourceError, OutputError, SourceError, UsageError
 from vidcolor.inference import Engine, open_engine
+from vidcolor.jobs.events import Warned
 from vidcolor.jobs.local import Order, run_film
 from vidcolor.jobs.plan import Moment
 from vidcolor.media import clip
 from vidcolor.media.probe import probe
 from vidcolor.media.read import read_frames
 from vidcolor.media.write import SegmentWriter
-from vidcolor.preview import Variant, coloured_frames, preview_film
+from vidcolor.previews import Variant, coloured_frames, preview_film
 from vidcolor.settings import Settings
 from vidcolor.sheet import Layout
 
@@ -97,7 +98,7 @@ def run_digests(source: Path, settings: Settings, folder: Path) -> dict[int, str
 def shown(monkeypatch):
     """Sha256 of every picture that previews show, by pts; they fill it in as they go."""
     seen: dict[int, str] = {}
-    images = preview._images
+    images = previews._images
 
     def noting(row, *rest):
         for frame, picture in row:
@@ -105,7 +106,7 @@ def shown(monkeypatch):
             assert seen.setdefault(picture.pts, digest(picture)) == digest(picture)
         return images(row, *rest)
 
-    monkeypatch.setattr(preview, "_images", noting)
+    monkeypatch.setattr(previews, "_images", noting)
     return seen
 
 
@@ -119,6 +120,8 @@ SOURCES: dict[str, dict[str, Any]] = {
     "film.mp4": {},
     "deep.mkv": {"pixel_format": "yuv420p10le"},
     "old.avi": {"codec": "mpeg4"},
+    "fields.mp4": {"interlaced": "top"},
+    "fields.avi": {"interlaced": "top", "codec": "mpeg4"},
 }
 WAYS: dict[str, dict[str, Any]] = {
     "each": {"anchor_every": 1},
@@ -139,13 +142,15 @@ WAYS: dict[str, dict[str, Any]] = {
         ("deep.mkv", "default"),
         ("deep.mkv", "lightness"),
         ("old.avi", "default"),
+        ("fields.mp4", "far"),
+        ("fields.avi", "held"),
     ],
 )
 def test_its_pictures_are_those_of_a_run(name, way, tmp_path, show, shown, monkeypatch):
     """In a range's middle, all of it and parts; spread out, near each other and far apart; found by
     seeking and, where that can't be, in one reading."""
     source = make_clip(tmp_path / name, frames=80, cuts=(29, 60), gop=24, **SOURCES[name])
-    assert probe(source).seekable == (name != "old.avi")
+    assert probe(source).seekable == (not name.endswith(".avi"))
     settings = Settings(**STANDIN, codec="ffv1", segment_seconds=2, **WAYS[way])
     run = run_digests(source, settings, tmp_path)
     assert len(set(run.values())) == 80
@@ -156,7 +161,7 @@ def test_its_pictures_are_those_of_a_run(name, way, tmp_path, show, shown, monke
     assert_as_run(shown, run, 12)
     for targets in ([19, 22, 31], [3, 75])[way == "far" :]:
         wanted = [times[n] for n in targets]
-        monkeypatch.setattr(preview, "choose_moments", lambda *_, wanted=wanted: wanted)
+        monkeypatch.setattr(previews, "choose_moments", lambda *_, wanted=wanted: wanted)
         show(source, settings=settings, name="b.png", overwrite=True)
         assert list(shown) == wanted
         assert_as_run(shown, run, len(wanted))
@@ -221,7 +226,7 @@ def test_a_variable_rates_end_spreads_tiles_over_the_time(show, tmp_path):
 
 
 def test_seconds_need_no_index_and_frame_numbers_do(show, monkeypatch):
-    monkeypatch.setattr(preview, "index_packets", lambda info: 1 / 0)
+    monkeypatch.setattr(previews, "index_packets", lambda info: 1 / 0)
     assert show(start=moment("0.5"), frames=2, tiles=2).shown == (0.5, pytest.approx(0.542))
     with pytest.raises(ZeroDivisionError):
         show(start=moment("12f"), frames=2, overwrite=True)
@@ -231,7 +236,7 @@ def test_a_film_whose_header_knows_no_duration(show, tmp_path, film, monkeypatch
     from dataclasses import replace
 
     info = replace(probe(film), duration_seconds=None, frames_from_header=None)
-    monkeypatch.setattr(preview, "probe", lambda path: info)
+    monkeypatch.setattr(previews, "probe", lambda path: info)
     assert len(show(start=moment("1"), end=moment("9")).shown) == 12
     assert len(show(tiles=4, overwrite=True).shown) == 4
     with pytest.raises(UsageError, match="beyond the film's end"):
@@ -324,7 +329,7 @@ def test_labels_and_rows(show, engine, monkeypatch, tmp_path):
         Variant(label="again", settings=Settings(**STANDIN, recolor=True, anchor_every=1)),
     ]
     drawn = []
-    monkeypatch.setattr(preview, "Column", lambda images, caption: drawn.append(images))
+    monkeypatch.setattr(previews, "Column", lambda images, caption: drawn.append(images))
     monkeypatch.setattr(Layout, "draw", lambda *_: np.zeros((8, 8, 3), np.uint8))
     outcome = preview_film(film, tmp_path / "a.png", both, frames=2, open_engine=open_engine)
     assert outcome.labels == ("standin, pale", "strong", "again")
@@ -343,6 +348,14 @@ def test_colour_is_refused(show, tmp_path):
     with pytest.raises(ColorSourceError, match="--recolor"):
         show(film)
     assert names(tmp_path) == ["film.mkv"]
+
+
+def test_what_is_done_to_the_luma_is_said_once(show, tmp_path):
+    film = make_clip(tmp_path / "film.mkv", frames=8, interlaced="top")
+    said: list[Any] = []
+    show(film, labels=("a", "b"), frames=2, report=said.append)
+    (warning,) = (event.text for event in said if isinstance(event, Warned))
+    assert "interlaced" in warning
 
 
 # Clips
@@ -437,7 +450,7 @@ def test_what_fails_leaves_nothing_behind(show, tmp_path, monkeypatch):
     def fail(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(preview, "display_rgb", fail)
+    monkeypatch.setattr(previews, "display_rgb", fail)
     for name in ("film.preview.png", "clip.mp4"):
         with pytest.raises(KeyboardInterrupt):
             show(name=name, frames=2)
