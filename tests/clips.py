@@ -68,7 +68,7 @@ def make_clip(
     cuts: Sequence[int] = (),
     gop: int = 12,
     seed: int = 0,
-    color: bool = False,
+    color: bool | range = False,
     title: str | None = None,
     rotation: int = 0,
     sample_aspect: Fraction | None = None,
@@ -80,9 +80,9 @@ def make_clip(
 
     `codec` is libx264 where it takes the pixel format, else ffv1. `pts` are frame times in ticks of
     `time_base` (milliseconds unless given). `audio` adds a 440 Hz sine (English, "Sine"),
-    `subtitle` two lines of text (German, "Untertitel"). `color` gives the chroma planes real
-    colour; without it they are neutral. `rotation` is what a player turns the picture, degrees
-    clockwise. `interlaced` takes every frame's lines from two moments (8 bits, 4:2:0), the named
+    `subtitle` two lines of text (German, "Untertitel"). `color` gives the chroma planes, all or
+    those of a range of frames, real colour; without it they are neutral. `rotation` is what a
+    player turns the picture, degrees clockwise. `interlaced` takes every frame's lines from two moments (8 bits, 4:2:0), the named
     ones first, and flags nothing. `options` go to the video encoder.
     """
     codec = codec or ("libx264" if pixel_format in _X264_FORMATS else "ffv1")
@@ -114,8 +114,9 @@ def make_clip(
             if interlaced:
                 frame = woven(index, width, height, interlaced, cuts=cuts, seed=seed)
             else:
+                colored = index in color if isinstance(color, range) else color
                 frame = picture(
-                    index, width, height, pixel_format, cuts=cuts, seed=seed, color=color
+                    index, width, height, pixel_format, cuts=cuts, seed=seed, color=colored
                 )
             frame.pts, frame.time_base = time, ticks
             frame.duration = times[index + 1] - time if index + 1 < len(times) else last
