@@ -82,8 +82,9 @@ def make_clip(
     `time_base` (milliseconds unless given). `audio` adds a 440 Hz sine (English, "Sine"),
     `subtitle` two lines of text (German, "Untertitel"). `color` gives the chroma planes, all or
     those of a range of frames, real colour; without it they are neutral. `rotation` is what a
-    player turns the picture, degrees clockwise. `interlaced` takes every frame's lines from two moments (8 bits, 4:2:0), the named
-    ones first, and flags nothing. `options` go to the video encoder.
+    player turns the picture, degrees clockwise. `interlaced` takes every frame's lines from two
+    moments (8 bits, 4:2:0), the named ones first, and flags nothing. `options` go to the video
+    encoder.
     """
     codec = codec or ("libx264" if pixel_format in _X264_FORMATS else "ffv1")
     with av.open(path, "w") as out:

@@ -24,8 +24,7 @@ FRAMES = 64
 def info(tmp_path_factory):
     """Gray, colour, gray, lossless."""
     path = tmp_path_factory.mktemp("mixed") / "film.mkv"
-    size = {"width": 96, "height": 64}
-    make_clip(path, frames=FRAMES, codec="ffv1", cuts=CUTS, color=COLORED, **size)
+    make_clip(path, frames=FRAMES, codec="ffv1", cuts=CUTS, color=COLORED, width=96, height=64)
     return probe(path)
 
 

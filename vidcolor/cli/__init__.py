@@ -26,6 +26,7 @@ from vidcolor import __version__
 from vidcolor.cli.completion import EPILOG as COMPLETION_EPILOG
 from vidcolor.cli.completion import InstallCompletion, ShowCompletion, with_shell
 from vidcolor.cli.config import config_app
+from vidcolor.cli.doctor import EPILOG as DOCTOR_EPILOG
 from vidcolor.cli.doctor import doctor_command
 from vidcolor.cli.image import EPILOG as IMAGE_EPILOG
 from vidcolor.cli.image import image_command
@@ -62,7 +63,7 @@ app.command("image", epilog=IMAGE_EPILOG)(image_command)
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(models_app, name="models")
 app.add_typer(config_app, name="config")
-app.command("doctor")(doctor_command)
+app.command("doctor", epilog=DOCTOR_EPILOG)(doctor_command)
 
 
 def main() -> NoReturn:
