@@ -22,8 +22,11 @@ from numpy.typing import NDArray
 
 MAKE_SAMPLE = Path(__file__).with_name("make_sample.py")
 
-HINTS = ("355,250,#c03018", "120,330,#2f5d3a")
-"""What a person might know of the photograph's colours: the suit's, the flag's ground."""
+HINTS = (
+    *("100,300,#c9602c", "65,425,#c9602c", "175,450,#c9602c", "230,330,#c9602c", "305,310,#c9602c"),
+    *("35,40,#26346b", "450,120,#8fa3b8", "110,60,#8fa3b8"),
+)
+"""What a person might know of the photograph: an orange suit, a blue canton, a blue-gray wall."""
 
 
 def main() -> None:

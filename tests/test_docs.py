@@ -50,7 +50,7 @@ SHOWN = {
 def shelf(tmp_path_factory):
     """The files the pages speak of, tiny. The film is as long as their times ask for."""
     folder = tmp_path_factory.mktemp("shelf")
-    for name in ("old-films/reels", "reels", "more/deep", "scans"):
+    for name in ("old-films/reels", "reels", "more/deep", "scans", "albums/1931"):
         (folder / name).mkdir(parents=True)
     make_clip(folder / "film.mp4", frames=408, rate=Fraction(4), audio=True, cuts=(100, 335, 360))
     make_clip(folder / "film.avi", frames=12, codec="mpeg4")
@@ -59,7 +59,7 @@ def shelf(tmp_path_factory):
     make_clip(folder / "reels/d.avi", frames=12, codec="mpeg4")
     rows = np.linspace(0, 255, 480)[:, None]
     gray = np.broadcast_to(rows, (480, 360)).astype(np.uint8)
-    for name in ("photo.jpg", "negative.tif", "scans/1.png", "scans/2.jpg"):
+    for name in ("photo.jpg", "negative.tif", "scan.tif", "scans/1.png", "scans/2.jpg", "albums/1931/3.jpg"):
         assert cv2.imwrite(str(folder / name), gray)
     (folder / "my.toml").write_text('preset = "best"\nsaturation = 0.85\ncrf = 19\n')
     (folder / "siggraph17-df00044c.pth").write_bytes(WEIGHTS)

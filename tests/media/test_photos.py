@@ -485,7 +485,7 @@ def test_damaged_files_are_read_or_refused_but_nothing_else(tmp_path):
     dice = random.Random(0)
     for path in whole_files(tmp_path):
         data = path.read_bytes()
-        for _ in range(40):
+        for _ in range(12):
             damaged = bytearray(data)
             for _ in range(dice.randint(1, 6)):
                 damaged[dice.randrange(min(len(data), 2000))] = dice.randrange(256)
@@ -494,3 +494,5 @@ def test_damaged_files_are_read_or_refused_but_nothing_else(tmp_path):
                 photo = read_photo(path)
                 assert photo.pixels.ndim in (2, 3)
                 assert photo.orientation in range(1, 9)
+                for suffix in (".tif", ".jpg"):
+                    write_photo(tmp_path / f"made{suffix}", RGB8, photo.metadata, suffix=suffix)

@@ -228,7 +228,8 @@ def _read_directory(
     directory = Directory(order)
     try:
         (count,) = struct.unpack_from(order + head, data, place)
-    except struct.error as error:
+    # A damaged place may be larger than any address.
+    except (struct.error, OverflowError) as error:
         raise ValueError("a directory lies outside the data") from error
     if count > MOST_ENTRIES:
         raise ValueError(f"a directory of {count} entries")
