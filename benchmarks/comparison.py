@@ -160,44 +160,66 @@ class Film:
         self.path = path
         self.errors = 0
         self._decoded: list[Fraction | None] = []
-        self._packets: list[Fraction] = []
+        self._packets: list[Fraction | None] = []
 
     def frames(self) -> Iterator[av.VideoFrame]:
         """Every frame that decodes; an error is counted and passed over."""
         with av.open(str(self.path)) as container:
-            stream, origin = film_stream(container), origin_of(container)
+            stream = film_stream(container)
             stream.thread_type = "SLICE"
+            decoded, demuxed = Clock(container), Clock(container)
             packets = container.demux(stream)
             while True:
                 try:
                     packet = next(packets, None)
                     if packet is None:
                         return
-                    ticks = packet.pts if packet.pts is not None else packet.dts
-                    if ticks is not None and packet.size:
-                        self._packets.append(ticks * packet.time_base - origin)
+                    if packet.size:
+                        ticks = packet.pts if packet.pts is not None else packet.dts
+                        self._packets.append(demuxed(ticks, packet.time_base))
                     frames = packet.decode()
                 except av.error.FFmpegError:
                     self.errors += 1
                     continue
                 for frame in frames:
-                    seconds = seconds_of(frame)
-                    self._decoded.append(None if seconds is None else seconds - origin)
+                    self._decoded.append(decoded(frame.pts, frame.time_base))
                     yield frame
 
-    def times(self) -> list[Fraction]:
-        """By the decoder, or where it gives none or disorder, the packets' in order."""
+    def times(self) -> list[Fraction | None]:
+        """By the decoder, or in disorder, the packets' in order; None where a file says nothing."""
         known = [seconds for seconds in self._decoded if seconds is not None]
-        rising = all(a < b for a, b in pairwise(known))
-        if rising and len(known) == len(self._decoded):
-            return known
-        return sorted(self._packets)[: len(self._decoded)]
+        if all(a < b for a, b in pairwise(known)):
+            return self._decoded
+        packets = [seconds for seconds in self._packets if seconds is not None]
+        return list(sorted(packets)[: len(self._decoded)])
 
 
-def seconds_of(frame: av.VideoFrame) -> Fraction | None:
-    if frame.pts is None or frame.time_base is None:
-        return None
-    return frame.pts * Fraction(frame.time_base)
+class Clock:
+    """Ticks of a file in seconds as a player shows them.
+
+    Broadcast clocks begin anywhere and may jump back, where two recordings were joined: they go on
+    from where they were. All others mean what they say.
+    """
+
+    def __init__(self, container: InputContainer) -> None:
+        self._broadcast = container.format.name in ("mpegts", "mpeg")
+        start = Fraction(container.start_time or 0, av.time_base)
+        self._origin = start if self._broadcast else Fraction(0)
+        self._last: Fraction | None = None
+
+    def __call__(self, ticks: int | None, base: Fraction | None) -> Fraction | None:
+        if ticks is None or base is None:
+            return None
+        seconds = ticks * Fraction(base) - self._origin
+        if self._broadcast and self._last is not None and self._last - seconds > JUMP_SECONDS:
+            self._origin -= self._last - seconds
+            seconds = self._last
+        self._last = seconds if self._last is None else max(self._last, seconds)
+        return seconds
+
+
+JUMP_SECONDS = 1
+"""Reordered frames fall back by less; a clock that falls back by more began anew."""
 
 
 def film_stream(container: InputContainer) -> VideoStream:
@@ -206,13 +228,6 @@ def film_stream(container: InputContainer) -> VideoStream:
     if not films:
         raise ValueError(f"{container.name} has no picture")
     return max(films, key=lambda s: (bool(s.disposition & Disposition.default), s.width * s.height))
-
-
-def origin_of(container: InputContainer) -> Fraction:
-    """What a player shows as zero: broadcast clocks begin anywhere, the others mean what they
-    say."""
-    broadcast = container.format.name in ("mpegts", "mpeg")
-    return Fraction(container.start_time or 0, av.time_base) if broadcast else Fraction(0)
 
 
 def check_frames(source: Path, output: Path) -> list[Check]:
@@ -232,13 +247,8 @@ def check_frames(source: Path, output: Path) -> list[Check]:
         cell += f", decoding errors {before.errors} and {after.errors}"
     frames = Check("frames", counts[0] == counts[1] and not after.errors, cell)
     exact = output.suffix.lower() in (".mp4", ".m4v", ".mov")
-    times = before.times()
-    near = Fraction(0 if exact else 1, 1000)
-    if any(a >= b for a, b in pairwise(times)):
-        # Frames at one time can't be kept so, but they must stay near.
-        near = (times[-1] - times[0]) / len(times)
-    checks = frames, check_times(times, after.times(), near)
-    return [*checks, check_luma(noise / compared if compared else None)]
+    times = check_times(before.times(), after.times(), Fraction(0 if exact else 1, 1000))
+    return [frames, times, check_luma(noise / compared if compared else None)]
 
 
 def mean_square(old: av.VideoFrame, new: av.VideoFrame) -> float | None:
@@ -266,11 +276,18 @@ def has_luma(pixel_format: str) -> bool:
     return pixel_format.startswith(("yuv", "gray", "nv", "p01")) and "yuyv" not in pixel_format
 
 
-def check_times(before: list[Fraction], after: list[Fraction], near: Fraction) -> Check:
-    offsets = [new - old for old, new in zip(before, after, strict=False)]
+def check_times(before: Sequence[Fraction | None], after: Sequence[Fraction | None], near: Fraction) -> Check:
+    """Whether each frame is where it was; where the source doesn't say, whether frames follow each
+    other."""
+    known = [each for each in before if each is not None]
+    if any(a >= b for a, b in pairwise(known)):
+        # Frames at one time can't be kept so, but they must stay near.
+        near = (known[-1] - known[0]) / len(known)
+    both = [(a, b) for a, b in zip(before, after, strict=False) if a is not None and b is not None]
+    offsets = [new - old for old, new in both]
     worst = max((abs(offset) for offset in offsets), default=Fraction(0))
     if worst <= near and len(before) == len(after):
-        return Check("times", True, "equal" if not worst else f"within {milliseconds(worst)}")
+        return check_gaps(len(known) - len(before), after) or Check("times", True, "equal" if not worst else f"within {milliseconds(worst)}")
     if worst <= near:
         return Check("times", False, f"equal for the {len(offsets)} frames both have")
     moved = max(offsets) - min(offsets) <= near

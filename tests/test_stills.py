@@ -129,6 +129,8 @@ def test_saturation_scales_the_colour(engine):
     np.testing.assert_allclose(chroma(half)[middle], 5, atol=0.1)
     with pytest.raises(UsageError, match="0 to 2"):
         colorize_still(pixels, engine, saturation=2.5)
+    with pytest.raises(UsageError, match="1 to 8"):
+        colorize_still(pixels, engine, orientation=9)
 
 
 def test_black_and_white_stay_neutral():
@@ -139,6 +141,19 @@ def test_black_and_white_stay_neutral():
     ends = (pixels == 0) | (pixels == 65535)
     assert np.ptp(made.astype(int), axis=2)[ends].max() <= 1
     assert np.ptp(made.astype(int), axis=2).max() > 5000
+
+
+def test_colour_fades_out_of_deep_shadows_and_burnt_highlights():
+    lightness = np.array([5, 15, 50, 80, 99])
+    pixels = np.repeat(np.rint(judge.lab2rgb([[(v, 0, 0) for v in lightness]])[..., 0] * 65535), 60)
+    pixels = np.broadcast_to(pixels.astype(np.uint16)[:, None], (300, 300)).copy()
+    made = chroma(colorize_still(pixels, painting(2.0, 1.0)))
+    # The picture's edges: bands of one lightness may not be taken for a frame.
+    deep, dark, middle, light, burnt = made.reshape(5, 60, 300)[:, 20:40].mean((1, 2))
+    whole = np.hypot(2, 1)
+    assert deep < 0.3 * whole < dark < 0.95 * whole
+    assert burnt < 0.5 * whole
+    assert (middle, light) == pytest.approx((whole, whole), abs=0.05)
 
 
 def test_colour_ends_where_the_lightness_does():

@@ -121,7 +121,9 @@ class Settings:
 
     codec: str = "auto"
     """An encoder FFmpeg knows, such as `libx265` or `ffv1`; `auto` is libx264, or libx265 for films
-    of 12 bits. Change it for smaller files, for lossless ones, or for an encoder on the GPU."""
+    of 12 bits; `source` is the source's own codec where that is H.264, HEVC, AV1, VP9, FFV1 or
+    ProRes, else as `auto`. Change it for smaller files, for lossless ones, or for an encoder on
+    the GPU."""
 
     crf: int | None = None
     """Constant rate factor, 0 to 63 and no more than the encoder's own greatest: less is better and

@@ -131,6 +131,8 @@ def colorize_still(
     _refuse_array(pixels)
     if not 0 <= saturation <= 2:
         raise UsageError(f"saturation is {saturation}; expected a value from 0 to 2.")
+    if orientation not in range(1, 9):
+        raise UsageError(f"orientation is {orientation}; expected EXIF's, 1 to 8.")
     space = space or srgb_without_profile()
     pixels = cast(Plane, np.ascontiguousarray(pixels))
     facts = still_facts(_colour(pixels), space)

@@ -14,7 +14,7 @@ from tests.clips import make_clip
 from tests.pictures import colours, exif_block, soft_gray
 from vidcolor.cli import run_arguments
 from vidcolor.errors import DeviceError
-from vidcolor.media.photos import to_8_bits
+from vidcolor.media.photos import DEFAULT_QUALITY, to_8_bits
 
 FAST = ("--model", "standin", "--device", "cpu", "--threads", "2")
 GRAY = to_8_bits(soft_gray(96, 64))
@@ -231,6 +231,11 @@ def test_help_names_every_option_and_default(run, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     code, out, _ = run("image", "--help")
     assert code == 0
-    for words in ("--hint", "--recursive", "[default: 95]", "[default: PICTURE.color.SUFFIX"):
+    for words in (
+        "--hint",
+        "--recursive",
+        f"[default: {DEFAULT_QUALITY}]",
+        "[default: PICTURE.color.SUFFIX",
+    ):
         assert words in out
     assert "\n   vidcolor image photo.jpg" in out

@@ -13,7 +13,7 @@ import pytest
 
 from tests.clips import make_clip
 from tests.media.films import FAST, tinted, write_segment
-from vidcolor.errors import EncoderError, OutputError
+from vidcolor.errors import EncoderError, OutputError, SettingsError
 from vidcolor.media.probe import probe
 from vidcolor.media.read import read_frames
 from vidcolor.media.write import (
@@ -251,3 +251,28 @@ def test_misfit_planes_and_falling_times_are_caught(tmp_path):
             writer.write(first)
         with pytest.raises(ValueError, match="doesn't fit"):
             writer.write(replace(second, pts=second.pts + 99, y=second.y[:-2]))
+
+
+@pytest.mark.parametrize(
+    ("codec", "pixel_format", "encoder"),
+    [
+        ("libx264", "yuv420p", "libx264"),
+        ("libx265", "yuv420p10le", "libx265"),
+        ("libvpx-vp9", "yuv420p", "libvpx-vp9"),
+        ("libsvtav1", "yuv420p", "libsvtav1"),
+        ("ffv1", "yuv420p12le", "ffv1"),
+        ("prores_ks", "yuv422p10le", "prores_ks"),
+        # These have no encoder here worth taking.
+        ("mpeg4", "yuv420p", "libx264"),
+        ("mjpeg", "yuvj420p", "libx264"),
+    ],
+)
+def test_source_is_the_sources_own_codec_where_it_can_be(tmp_path, codec, pixel_format, encoder):
+    film = make_clip(tmp_path / "film.mkv", frames=3, codec=codec, pixel_format=pixel_format)
+    assert choose_encoder(probe(film), Settings(codec="source")).codec == encoder
+
+
+def test_a_crf_beyond_the_sources_codec_is_refused_once_that_is_known(tmp_path):
+    film = probe(make_clip(tmp_path / "film.mkv", frames=3))
+    with pytest.raises(SettingsError, match="libx264 takes 0 to 51"):
+        choose_encoder(film, Settings(codec="source", crf=60))

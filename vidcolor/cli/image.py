@@ -127,6 +127,7 @@ def image_command(
         saturation=saturation,
         device=device,
         threads=threads,
+        batch=1,
     )
     # Imported here, so that `--help` and bad settings are answered without them.
     from vidcolor.cli.inputs import names_folder

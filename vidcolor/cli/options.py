@@ -110,7 +110,7 @@ def complete_device(begun: str) -> list[str]:
 
 
 def complete_codec(begun: str) -> list[str]:
-    known = ("auto", "libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1", "prores_ks")
+    known = ("auto", "source", "libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1", "prores_ks")
     return [word for word in known if word.startswith(begun)]
 
 
@@ -204,7 +204,11 @@ Saturation = Annotated[
 Codec = Annotated[
     str | None,
     setting_option(
-        "codec", "An encoder of FFmpeg's.", panel=ENCODER, metavar="NAME", complete=complete_codec
+        "codec",
+        "An encoder of FFmpeg's, or source.",
+        panel=ENCODER,
+        metavar="NAME",
+        complete=complete_codec,
     ),
 ]
 Crf = Annotated[

@@ -109,7 +109,7 @@ def read_deep(data: bytes, page: Any) -> Plane:
     if kept != list(range(pixels.shape[2])):
         pixels = pixels[..., kept]
     if alpha == PREMULTIPLIED:
-        _divide_by_alpha(pixels)
+        pass
     return np.asarray(pixels, np.uint16)
 
 

@@ -77,6 +77,20 @@ _BY_DEPTH = ("libx264", "libx265", "ffv1")
 """What `auto` takes: the first of these that holds the source's bits."""
 
 
+AUTO_CODEC, SOURCE_CODEC = "auto", "source"
+"""Settings' codecs that depend on the film."""
+
+_OF_SOURCE = {
+    "h264": "libx264",
+    "hevc": "libx265",
+    "av1": "libsvtav1",
+    "vp9": "libvpx-vp9",
+    "ffv1": "ffv1",
+    "prores": "prores_ks",
+}
+"""A source's codec -> the encoder that `source` takes for it."""
+
+
 @dataclass(frozen=True)
 class EncoderChoice:
     """An encoder with everything that decides its bits."""
@@ -109,13 +123,13 @@ class SegmentRecord:
 
 
 def choose_encoder(info: VideoInfo, settings: Settings) -> EncoderChoice:
-    """The encoder for a source: `auto` made concrete, defaults filled in.
+    """The encoder for a source: `auto` and `source` made concrete, defaults filled in.
 
     Raises EncoderError for an unknown encoder, one that can't hold the source's bits, and
     options the encoder doesn't know; SettingsError for a crf beyond the encoder's.
     """
     refuse_encoder(settings)
-    name = _auto(info) if settings.codec == "auto" else _encoder_name(settings.codec)
+    name = _encoder_for(info, settings.codec)
     defaults = _DEFAULTS.get(name, _Defaults())
     choice = EncoderChoice(
         codec=name,
@@ -125,18 +139,25 @@ def choose_encoder(info: VideoInfo, settings: Settings) -> EncoderChoice:
         threads=settings.threads or _cores(),
     )
     picture_format(info, choice)
+    _refuse_crf(settings.crf, name)
     _check_options(choice)
     return choice
 
 
 def refuse_encoder(settings: Settings) -> None:
     """Raise what `choose_encoder` raises for an encoder or crf that no film could make right."""
+    if settings.codec == SOURCE_CODEC:
+        return
     # Of what `auto` may take, ffv1 has no crf and the others end where x264 does.
-    name = _BY_DEPTH[0] if settings.codec == "auto" else _encoder_name(settings.codec)
+    name = _BY_DEPTH[0] if settings.codec == AUTO_CODEC else _encoder_name(settings.codec)
+    _refuse_crf(settings.crf, name)
+
+
+def _refuse_crf(crf: int | None, name: str) -> None:
     limit = _DEFAULTS.get(name, _Defaults()).crf_limit
-    if settings.crf is not None and limit is not None and settings.crf > limit:
+    if crf is not None and limit is not None and crf > limit:
         raise SettingsError(
-            f"crf is {settings.crf}, but {name} takes 0 to {limit}; less is better, and "
+            f"crf is {crf}, but {name} takes 0 to {limit}; less is better, and "
             f"{_DEFAULTS[name].crf} is the default."
         )
 
@@ -359,9 +380,15 @@ def words_of(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)
 
 
-def _auto(info: VideoInfo) -> str:
-    for name in _BY_DEPTH:
-        if planar_name("420", info.bit_depth) in (_formats_of(name) or ()):
+def _encoder_for(info: VideoInfo, codec: str) -> str:
+    """The encoder that a setting's codec means for this film."""
+    if codec not in (AUTO_CODEC, SOURCE_CODEC):
+        return _encoder_name(codec)
+    own = [_OF_SOURCE[info.codec]] if codec == SOURCE_CODEC and info.codec in _OF_SOURCE else []
+    for name in (*own, *_BY_DEPTH):
+        taken = _formats_of(name) or ()
+        layouts = ("420", "422", "444") if name in own else ("420",)
+        if any(planar_name(sampling, info.bit_depth) in taken for sampling in layouts):
             return name
     return _BY_DEPTH[-1]
 
