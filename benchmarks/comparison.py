@@ -12,7 +12,7 @@ import hashlib
 import math
 import re
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice, pairwise, zip_longest
@@ -46,7 +46,7 @@ FINE_WORDS = {
     "covers": ("cover", "video track"),
     "data": ("data track", "timecode"),
     "tags": WORDS["tags"],
-    "picture": (*WORDS["picture"], "hdr", "mirror", "view"),
+    "picture": (*WORDS["picture"], "hdr", "transparen", "view"),
     "captions": ("caption",),
     "sync": ("sound", "audio", "last frame"),
 }
@@ -79,6 +79,9 @@ OWN_TAGS = {
 CONTAINERS_TAGS = {"handler_name"}
 """Tags that one kind of container writes by itself and another doesn't know."""
 
+COMMON_DISPOSITIONS = ~(Disposition.captions | Disposition.descriptions | Disposition.dependent)
+"""The others follow from how one kind of container marks its tracks."""
+
 
 @dataclass(frozen=True)
 class Check:
@@ -106,6 +109,9 @@ class Track:
     words: list[str] = field(default_factory=list)
     """Of text subtitles, without their styling."""
 
+    end: Fraction | None = None
+    """When all of it is over, where the container says so apart from the packets."""
+
 
 @dataclass
 class Facts:
@@ -116,6 +122,8 @@ class Facts:
     chapters: list[tuple[float, float, str]]
     film: Track
     tracks: list[Track]
+    """All others."""
+
     picture: dict[str, object]
     """Size, rotation, aspect and colour tags of the film's stream."""
 
@@ -276,23 +284,33 @@ def has_luma(pixel_format: str) -> bool:
     return pixel_format.startswith(("yuv", "gray", "nv", "p01")) and "yuyv" not in pixel_format
 
 
-def check_times(before: Sequence[Fraction | None], after: Sequence[Fraction | None], near: Fraction) -> Check:
-    """Whether each frame is where it was; where the source doesn't say, whether frames follow each
-    other."""
+def check_times(
+    before: Sequence[Fraction | None], after: Sequence[Fraction | None], near: Fraction
+) -> Check:
+    """Whether each frame is where it was, as far as the source says where."""
     known = [each for each in before if each is not None]
-    if any(a >= b for a, b in pairwise(known)):
+    if not known and before:
+        return Check("times", not falls(after), "the source has none")
+    if falls(known):
         # Frames at one time can't be kept so, but they must stay near.
         near = (known[-1] - known[0]) / len(known)
-    both = [(a, b) for a, b in zip(before, after, strict=False) if a is not None and b is not None]
-    offsets = [new - old for old, new in both]
+    pairs = zip(before, after, strict=False)
+    offsets = [new - old for old, new in pairs if old is not None and new is not None]
     worst = max((abs(offset) for offset in offsets), default=Fraction(0))
     if worst <= near and len(before) == len(after):
-        return check_gaps(len(known) - len(before), after) or Check("times", True, "equal" if not worst else f"within {milliseconds(worst)}")
+        cell = "equal" if not worst else f"within {milliseconds(worst)}"
+        return Check("times", not falls(after), cell if not falls(after) else "they fall back")
     if worst <= near:
         return Check("times", False, f"equal for the {len(offsets)} frames both have")
     moved = max(offsets) - min(offsets) <= near
     what = "all moved by" if moved else "off by up to"
     return Check("times", False, f"{what} {milliseconds(offsets[0] if moved else worst)}")
+
+
+def falls(times: Sequence[Fraction | None]) -> bool:
+    """Whether a frame comes no later than the one before it."""
+    known = [each for each in times if each is not None]
+    return any(a >= b for a, b in pairwise(known))
 
 
 def milliseconds(seconds: Fraction) -> str:
@@ -318,11 +336,17 @@ def check_luma(noise: float | None) -> Check:
 def read_facts(path: Path) -> Facts:
     with av.open(str(path)) as container:
         film = film_stream(container)
-        tracks = {stream.index: read_track(stream) for stream in container.streams}
+        chapters = [read_chapter(chapter) for chapter in container.chapters()]
+        tracks = {
+            stream.index: read_track(stream)
+            for stream in container.streams
+            # MP4 keeps its chapters a second time, as a track.
+            if not (chapters and stream.type == "data" and stream.name == "bin_data")
+        }
         facts = Facts(
             container=container.format.name,
             tags=tags_of(container.metadata),
-            chapters=[read_chapter(chapter) for chapter in container.chapters()],
+            chapters=chapters,
             film=tracks[film.index],
             tracks=[track for index, track in tracks.items() if index != film.index],
             picture=read_picture(film),
@@ -346,6 +370,9 @@ def read_track(stream: Stream) -> Track:
     )
     if isinstance(stream, AttachmentStream):
         track.payload = hashlib.sha256(stream.data).hexdigest()
+    if "mp4" in stream.container.format.name and stream.duration and stream.time_base:
+        # Its last packet in decoding order seldom is the last one shown.
+        track.end = ((stream.start_time or 0) + stream.duration) * stream.time_base
     return track
 
 
@@ -359,7 +386,7 @@ def read_packets(container: InputContainer, tracks: dict[int, Track]) -> None:
     """Hash every track's payloads and note its packets' times."""
     hashes = {index: hashlib.sha256() for index in tracks}
     streams = [stream for stream in container.streams if stream.type != "attachment"]
-    origin = origin_of(container)
+    clocks = {stream.index: Clock(container) for stream in streams}
     for packet in container.demux(*streams) if streams else ():
         track, data = tracks.get(packet.stream_index), bytes(packet)
         if track is None or not data or (track.kind == "video" and packet.is_discard):
@@ -369,11 +396,12 @@ def read_packets(container: InputContainer, tracks: dict[int, Track]) -> None:
             if not words:
                 continue  # MP4 fills the time between two lines with empty ones
             track.words.append(words)
-        hashes[packet.stream_index].update(without_frame_header(data, track.codec))
+        hashes[packet.stream_index].update(bare(data, track.codec))
         track.packets += 1
-        if packet.pts is not None:
-            track.times.append(packet.pts * packet.time_base - origin)
-            track.ends.append(track.times[-1] + (packet.duration or 0) * packet.time_base)
+        seconds = clocks[packet.stream_index](packet.pts, packet.time_base)
+        if seconds is not None:
+            track.times.append(seconds)
+            track.ends.append(seconds + (packet.duration or 0) * packet.time_base)
     for index, track in tracks.items():
         if track.packets:
             track.payload = hashes[index].hexdigest()
@@ -392,11 +420,24 @@ def plain_words(data: bytes, codec: str) -> str:
     return re.sub(r"<[^>]*>|\{[^}]*\}", "", text).strip()
 
 
-def without_frame_header(data: bytes, codec: str) -> bytes:
-    """A packet's sound alone: AAC in a transport stream has a header, ADTS, at every packet."""
-    if codec != "aac" or len(data) < 7 or data[0] != 0xFF or data[1] & 0xF6 != 0xF0:
+def bare(data: bytes, codec: str) -> bytes:
+    """A packet without what its container wraps around it.
+
+    AAC in a transport stream has a header, ADTS, at every packet; H.264 and HEVC have start codes
+    there, and sizes elsewhere.
+    """
+    if codec == "aac" and len(data) > 7 and data[0] == 0xFF and data[1] & 0xF6 == 0xF0:
+        return data[7 if data[1] & 1 else 9 :]
+    if codec not in ("h264", "hevc"):
         return data
-    return data[7 if data[1] & 1 else 9 :]
+    if data.startswith((b"\0\0\1", b"\0\0\0\1")):
+        return b"".join(part.rstrip(b"\0") for part in data.split(b"\0\0\1"))
+    units, place = b"", 0
+    while place + 4 <= len(data):
+        end = place + 4 + int.from_bytes(data[place : place + 4], "big")
+        units += data[place + 4 : end].rstrip(b"\0")
+        place = end
+    return units
 
 
 NO_DATE = "1970-01-01T00:00:00.000000Z"
@@ -408,10 +449,14 @@ SAME_MATRICES = {5, 6}
 
 def read_picture(film: VideoStream) -> dict[str, object]:
     context = film.codec_context
-    aspect = {"aspect": Fraction(film.sample_aspect_ratio or 1)}
+    aspect: dict[str, object] = {"aspect": Fraction(film.sample_aspect_ratio or 1)}
+    # VP8 and VP9 hide it in a layer of their own.
+    parts = context.format.components if context.format else ()
+    through = any(part.is_alpha for part in parts) or film.metadata.get("alpha_mode") == "1"
+    aspect["transparency"] = "kept" if through else ""
     if not has_luma(context.pix_fmt or ""):
         # RGB and palettes are converted, and have no matrix or range to keep.
-        return dict(aspect)
+        return aspect
     return {
         **aspect,
         "matrix": int(context.colorspace),
@@ -499,8 +544,9 @@ def difference(old: Track, new: Track) -> str:
         return f"{old.kind} {old.codec}: {old.packets} packets became other {new.packets}"
     pairs = list(zip(old.times, new.times, strict=False))
     if old.packets != new.packets:
-        pairs = [*pairs[:1], *zip(old.ends[-1:], new.ends[-1:], strict=True)]
-    if old.kind == "subtitle":
+        # The same bytes in other portions.
+        pairs = [*pairs[:1], *zip(old.ends[-1:], new.ends[-1:], strict=False)]
+    elif old.kind == "subtitle":
         pairs += zip(old.ends, new.ends, strict=False)
     if old.kind == "video" and old.packets == 1:
         pairs = []  # a cover has no time
@@ -548,26 +594,20 @@ def check_sync(before: Facts, after: Facts) -> Check:
         wrong.append(f"last frame stays {signed(lengths[1] - lengths[0])}")
     sounds = [[t for t in facts.tracks if t.kind == "audio"] for facts in (before, after)]
     for number, (old, new) in enumerate(zip(*sounds, strict=False)):
-        if not (old.times and new.times and before.film.times and after.film.times):
+        times = old.times, before.film.times, new.times, after.film.times
+        if not all(times):
             continue
-        begins = lead(new.times, after, min) - lead(old.times, before, min)
-        ends = lead(new.ends, after, max) - lead(old.ends, before, max)
-        for side, change in (("begins", begins), ("ends", ends)):
+        for side, name in ((min, "begins"), (max, "ends")):
+            sound, film, new_sound, new_film = (side(each) for each in times)
+            change = (new_sound - new_film) - (sound - film)
             if abs(change) > NEAR_SECONDS:
-                wrong.append(f"sound {number} {side} {signed(change, 'later', 'earlier')}")
+                wrong.append(f"sound {number} {name} {signed(change, 'later', 'earlier')}")
     return Check("sync", not wrong, "; ".join(wrong) or "kept")
 
 
 def last_shown(film: Track) -> Fraction:
     """Seconds the last frame is shown for; 0 where the file doesn't say."""
-    return max(film.ends) - max(film.times) if film.times else Fraction(0)
-
-
-def lead(
-    times: list[Fraction], facts: Facts, side: Callable[[list[Fraction]], Fraction]
-) -> Fraction:
-    """Seconds from the first or last frame to a sound's beginning or end."""
-    return side(times) - side(facts.film.times)
+    return max(film.end or 0, *film.ends) - max(film.times) if film.times else Fraction(0)
 
 
 def signed(seconds: Fraction, more: str = "longer", less: str = "less") -> str:
@@ -587,17 +627,20 @@ def check_tags(before: Facts, after: Facts) -> Check:
             continue  # a lost track is lost with its tags
         for n, (a, b) in enumerate(zip(old, new, strict=True)):
             lost += missing_tags(f"{kind} {n}", a.tags, b.tags, alike)
-            if a.disposition & ~b.disposition:
+            kept = -1 if alike else COMMON_DISPOSITIONS
+            if a.disposition & ~b.disposition & kept:
                 lost.append(f"{kind} {n}'s disposition")
     return Check("tags", not lost, f"lost {', '.join(lost)}" if lost else "kept")
 
 
 def missing_tags(owner: str, old: dict[str, str], new: dict[str, str], alike: bool) -> list[str]:
-    left_out = set() if alike else CONTAINERS_TAGS
+    left_out = set() if alike and not owner.startswith("data") else CONTAINERS_TAGS
     return [
         f"{owner}'s {key}"
         for key, value in old.items()
-        if new.get(key) != value and key not in left_out and value != NO_DATE
+        # MP4 calls a track's title its name.
+        if value not in (new.get(key), new.get("title") if key == "name" else None, NO_DATE)
+        and key not in left_out
     ]
 
 
@@ -607,7 +650,7 @@ def check_picture(before: Facts, after: Facts) -> Check:
     for name, old in before.picture.items():
         unset = name in ("matrix", "primaries", "transfer") and old in (0, UNSPECIFIED)
         unset |= name == "range" and old == 0
-        unset |= name in SIDES and old == ""
+        unset |= old == ""
         new = after.picture.get(name)
         alike = name == "matrix" and {old, new} == SAME_MATRICES
         if not unset and not alike and old != new:

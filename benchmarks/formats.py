@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -78,7 +79,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--out", type=Path, metavar="TABLE.md", help="write the table there too")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="names, also with * ? []")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep sources and outputs there")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="DIR",
+        help="keep sources and outputs in its films/, plain/ and exact/",
+    )
     given = parser.parse_args()
     chosen = choose(given.only)
     if not chosen:
@@ -112,6 +118,8 @@ def table_of(chosen: list[Source], folder: Path) -> list[Row]:
             make(source, films)
         except MakingError as error:
             failed[source.file] = str(error)
+    for name in ("plain", "exact"):
+        shutil.rmtree(folder / name, ignore_errors=True)
     paths = [place_of(source, films) for source in chosen if source.file not in failed]
     say(f"{len(paths)} films made; running the program over them")
     plain = run_folder(films, paths, folder / "plain")
@@ -145,11 +153,9 @@ def run_folder(films: Path, paths: list[Path], outputs: Path) -> Batch:
     command += ["-o", f"{outputs}/", "--model", "standin", "--json", "--debug"]
     hidden: list[Path] = []
     try:
-        killer = spoken([*command, "--overwrite", "--restart"], batch)
-        while killer:
+        while killer := spoken(command, batch):
             # What is hidden is passed over, and what was made is left alone.
             hidden.append(killer.rename(killer.with_name(f".{killer.name}")))
-            killer = spoken(command, batch)
     finally:
         for path in hidden:
             path.rename(path.with_name(path.name[1:]))
@@ -159,14 +165,14 @@ def run_folder(films: Path, paths: list[Path], outputs: Path) -> Batch:
 def run_files(paths: list[Path], outputs: Path) -> Batch:
     """Each film by itself, into Matroska, without any loss."""
     batch = Batch(exact=True)
-    outputs.mkdir(parents=True, exist_ok=True)
+    outputs.mkdir()
     command = [sys.executable, "-c", CODE_OF_FILES, "--model", "standin", "--codec", "ffv1"]
-    command += ["--overwrite", "--restart", "--json", "--debug"]
-    killer: Path | None = Path()
-    while killer:
-        left = [path for path in paths if str(path) not in batch.runs]
+    command += ["--json", "--debug"]
+    left = paths
+    while left:
         pairs = [(str(path), str(outputs / f"{path.name}.mkv")) for path in left]
-        killer = spoken(command, batch, json.dumps(pairs))
+        spoken(command, batch, json.dumps(pairs))
+        left = [path for path in left if str(path) not in batch.runs]
     return batch
 
 

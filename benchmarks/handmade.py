@@ -84,15 +84,25 @@ def write_packed(stream: Path, output: Path) -> None:
 def packed(mpeg4: bytes) -> Iterator[bytes]:
     """Packets of a raw MPEG-4 stream: a picture shares one with the B picture that is shown before
     it, and an empty one follows, so that there are as many packets as pictures."""
+    pictures = list(pictures_of(mpeg4))
+    place = pictures[0].index(_VOP)
     mark = _USER_DATA + b"DivX503b1393p"
-    pictures = [part for part in re.split(b"(?=\0\0\1\xb6)", mpeg4) if part]
-    head, *pictures = pictures
-    pictures[0] = head + mark + pictures[0]
+    pictures[0] = pictures[0][:place] + mark + pictures[0][place:]
     for picture, after in zip(pictures, [*pictures[1:], b""], strict=True):
         if is_b(picture):
             yield _EMPTY_VOP
         else:
             yield picture + after if is_b(after) else picture
+
+
+def pictures_of(mpeg4: bytes) -> Iterator[bytes]:
+    """The pictures of a raw stream, each with the headers before it."""
+    headers = b""
+    for part in re.split(b"(?=\0\0\1)", mpeg4):
+        headers += part
+        if part.startswith(_VOP):
+            yield headers
+            headers = b""
 
 
 def is_b(picture: bytes) -> bool:

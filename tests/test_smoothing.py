@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -106,3 +109,17 @@ def test_untrusted_places_take_their_neighbourhoods_colour():
 
 def test_no_coverage_without_anchors():
     assert coverage([]) == 0
+
+
+@pytest.mark.parametrize("shape", [(12, 64), (16, 256), (20, 1024), (28, 320), (64, 12)])
+def test_flow_takes_pictures_of_any_shape(shape):
+    # In a process of its own, since where OpenCV fails here it ends the process.
+    code = (
+        "import numpy as np\n"
+        "from vidcolor.smoothing import FlowEngine\n"
+        f"a = np.random.default_rng(0).integers(0, 255, {shape}).astype(np.uint8)\n"
+        "step = FlowEngine().step(a, np.roll(a, 1, 1), (a.shape[1] // 2, a.shape[0] // 2))\n"
+        "print(step.back.shape)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str((shape[0] // 2, shape[1] // 2, 2))

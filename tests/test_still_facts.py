@@ -8,7 +8,7 @@ import pytest
 from tests.pictures import colours, soft_gray
 from vidcolor.color import RgbSpace
 from vidcolor.facts import TINT_RESIDUAL, Box, tint_residual
-from vidcolor.still_facts import frame_box, still_facts
+from vidcolor.still_facts import UNEVEN_RESIDUAL, frame_box, still_facts
 
 SRGB = RgbSpace.srgb()
 WIDTH, HEIGHT = 240, 160
@@ -100,12 +100,11 @@ def test_what_is_no_frame_stays(image):
     assert frame_box(image, SRGB) == Box(top=0, bottom=height, left=0, right=width)
 
 
-def test_a_bird_is_not_framed_by_the_sky():
-    y, x = np.mgrid[:HEIGHT, :WIDTH]
+def test_what_flies_is_not_framed_by_the_sky():
+    """Wings and struts bound a box that is nearly all sky."""
     image = np.full((HEIGHT, WIDTH), 170, np.uint8)
-    # Long thin wings, slanting: the box around them is nearly all sky.
-    image[abs(y - 50 - (x - 60) * 0.45) < 2] = 40
-    image[:, :60] = image[:, 180:] = 170
+    image[[40, 41, 114, 115], 60:180] = 40
+    image[40:115, [70, 71, 168, 169]] = 40
     assert frame_box(image, SRGB) == Box(top=0, bottom=HEIGHT, left=0, right=WIDTH)
 
 
@@ -125,14 +124,24 @@ def test_colour_tone_and_gray(depth):
     assert not colour.toned
 
 
-def test_an_unevenly_faded_print_is_toned_and_two_hues_are_not():
-    gray = picture().astype(np.float64)
+def faded(left, right):
+    """A print whose white goes from one colour to another across."""
     x = np.linspace(0, 1, WIDTH)[None, :, None]
-    warm, blue = np.array([1, 0.84, 0.62]), np.array([0.75, 0.85, 1])
-    faded = gray[..., None] * ((1 - x) * warm + x * (0.25 * warm + 0.75))
-    image = np.rint(faded).astype(np.uint8)
-    facts = still_facts(image, SRGB)
-    assert facts.toned
+    return np.rint(picture()[..., None] * ((1 - x) * left + x * right)).astype(np.uint8)
+
+
+WARM = np.array([1, 0.84, 0.62])
+
+
+def test_an_unevenly_faded_print_is_toned():
+    image = faded(WARM, 0.25 * WARM + 0.75)
+    assert still_facts(image, SRGB).toned
     assert tint_residual(SRGB.lab(image).reshape(-1, 3)) > TINT_RESIDUAL, "it faded evenly"
-    both = gray[..., None] * ((1 - x) * warm + x * blue)
-    assert still_facts(np.rint(both).astype(np.uint8), SRGB).colored
+
+
+@pytest.mark.parametrize("other", [(0.82, 0.9, 1), (0.9, 1, 0.8), (1, 0.8, 0.88)])
+def test_two_hues_are_colour_though_as_weak(other):
+    image = faded(WARM * 0.6 + 0.4, np.array(other))
+    lab = SRGB.lab(image).reshape(-1, 3)
+    assert TINT_RESIDUAL < tint_residual(lab) < UNEVEN_RESIDUAL
+    assert still_facts(image, SRGB).colored

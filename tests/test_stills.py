@@ -144,12 +144,13 @@ def test_black_and_white_stay_neutral():
 
 
 def test_colour_fades_out_of_deep_shadows_and_burnt_highlights():
-    lightness = np.array([5, 15, 50, 80, 99])
-    pixels = np.repeat(np.rint(judge.lab2rgb([[(v, 0, 0) for v in lightness]])[..., 0] * 65535), 60)
-    pixels = np.broadcast_to(pixels.astype(np.uint16)[:, None], (300, 300)).copy()
+    steps = np.array([5.0, 15, 50, 80, 99])
+    codes = np.rint(judge.lab2rgb(np.array([[(step, 0, 0) for step in steps]]))[0, :, 0] * 65535)
+    column = np.repeat(codes.astype(np.uint16), 60)[:, None]
+    # Upside down beside itself, or its first and last steps would be bars.
+    pixels = np.hstack([np.repeat(column, 150, 1), np.repeat(column[::-1], 150, 1)])
     made = chroma(colorize_still(pixels, painting(2.0, 1.0)))
-    # The picture's edges: bands of one lightness may not be taken for a frame.
-    deep, dark, middle, light, burnt = made.reshape(5, 60, 300)[:, 20:40].mean((1, 2))
+    deep, dark, middle, light, burnt = made.reshape(5, 60, 300)[:, 25:35, 20:130].mean((1, 2))
     whole = np.hypot(2, 1)
     assert deep < 0.3 * whole < dark < 0.95 * whole
     assert burnt < 0.5 * whole
@@ -426,10 +427,13 @@ def test_an_output_that_is_there_is_left_alone(order, engine):
         ("folder.png", OutputError, "is a folder"),
     ],
 )
-def test_outputs_that_cant_be(order, engine, tmp_path, name, error, words):
+def test_outputs_that_cant_be(order, tmp_path, name, error, words):
+    def refuse(settings):
+        raise AssertionError("no network is needed")
+
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(error, match=words) as caught:
-        make(order, engine, output=tmp_path / name)
+        colorize_photo(replace(order, output=tmp_path / name), open_engine=refuse)
     assert "\n" not in str(caught.value)
 
 

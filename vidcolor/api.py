@@ -34,7 +34,7 @@ from vidcolor.errors import SettingsError, UsageError
 from vidcolor.frames import Frame, Picture, Plane, VideoInfo
 from vidcolor.jobs.events import Event
 from vidcolor.jobs.local import Order, Outcome, refuse_wrong, run_film
-from vidcolor.jobs.naming import output_for
+from vidcolor.jobs.naming import output_for, preview_for
 from vidcolor.jobs.plan import Moment
 from vidcolor.media.probe import probe
 from vidcolor.previews import (
@@ -131,7 +131,7 @@ def preview(
     source = _path(film, "film")
     return preview_film(
         source,
-        _output(output, f"{source.stem}.preview.png", source),
+        _output(output, preview_for(source).name, source),
         _variants(_several(models), _several(presets), config, settings),
         start=_moment(start),
         end=_moment(end),

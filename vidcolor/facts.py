@@ -49,7 +49,7 @@ COMB_FACTOR, COMB_MARGIN = 1.3, 0.02
 lines of one. Over 33 films of both kinds of motion, 1,700 pairs of whole frames, none was taken for
 fields by this; of pairs woven from fields four in five were known with their order."""
 
-INTERLACED_SHARE = 0.15
+INTERLACED_SHARE = 0.1
 """More than this share of the pairs whose nature shows must be fields for a film to be interlaced;
 pulled-down film has two in five."""
 
@@ -204,7 +204,7 @@ def pair_fields(luma: Plane, after: Plane, bit_depth: int) -> Fields | None:
     either half fits the next frame's other half; of interlaced frames, the half shown second fits
     the next frame's first half as well as its own (as FFmpeg's idet judges).
     """
-    if min(luma.shape) < 4:
+    if min(luma.shape) < 8:
         return None
     top, bottom = (to_levels(luma[n::2], bit_depth) for n in (0, 1))
     next_top, next_bottom = (to_levels(after[n::2], bit_depth) for n in (0, 1))
@@ -214,11 +214,22 @@ def pair_fields(luma: Plane, after: Plane, bit_depth: int) -> Fields | None:
     bottom_worse = if_bottom > COMB_FACTOR * own + COMB_MARGIN
     if top_worse and bottom_worse:
         return "progressive"
+    if not (is_combed(top, bottom) or is_combed(next_top, next_bottom)):
+        return None
     if bottom_worse and if_bottom > COMB_FACTOR * if_top + COMB_MARGIN:
         return "top"
     if top_worse and if_top > COMB_FACTOR * if_bottom + COMB_MARGIN:
         return "bottom"
     return None
+
+
+def is_combed(top: NDArray[np.int16], bottom: NDArray[np.int16]) -> bool:
+    """Whether a frame's halves comb more than each half in itself, whose lines lie further apart.
+
+    A whole picture that moves by a line a frame fits its neighbours as fields do, but isn't combed.
+    """
+    within = max(combing(half[0::2], half[1::2]) for half in (top, bottom))
+    return combing(top, bottom) > within + COMB_MARGIN
 
 
 def to_levels(luma: Plane, bit_depth: int) -> NDArray[np.int16]:

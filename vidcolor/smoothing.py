@@ -69,6 +69,10 @@ class FlowStep:
     """(h, w): 0..1, on the predecessor's grid."""
 
 
+LEAST_FLOW_ROWS = 32
+"""DIS reads beyond a picture that is wide and has fewer rows than this; such are made higher."""
+
+
 class FlowEngine:
     """DIS optical flow (Kroeger et al., ECCV 2016), with its buffers; one per thread."""
 
@@ -85,7 +89,15 @@ class FlowEngine:
 
     def _flow(self, start: NDArray[np.uint8], end: NDArray[np.uint8]) -> Floats:
         no_guess: Any = None  # an array here would be the flow to start from
-        return np.asarray(self._dis.calc(start, end, no_guess), np.float32)
+        missing = max(0, LEAST_FLOW_ROWS - len(start))
+        above, below = missing // 2, missing - missing // 2
+        if missing:
+            start, end = (
+                cv2.copyMakeBorder(luma, above, below, 0, 0, cv2.BORDER_REPLICATE)
+                for luma in (start, end)
+            )
+        flow = np.asarray(self._dis.calc(start, end, no_guess), np.float32)
+        return np.ascontiguousarray(flow[above : len(flow) - below])
 
 
 def shrink_flow(flow: Floats, size: tuple[int, int]) -> Floats:

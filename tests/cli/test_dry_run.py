@@ -13,7 +13,7 @@ import pytest
 
 from tests.clips import make_clip
 from tests.jobs.helpers import FAST
-from vidcolor.cli import run_arguments
+from vidcolor.cli import dry_run, run_arguments
 from vidcolor.cli.lines import size_words, time_words
 from vidcolor.jobs.folder import folder_path
 
@@ -292,6 +292,26 @@ def test_an_interrupt_leaves_nothing(film, capsys, monkeypatch):
     monkeypatch.setattr("vidcolor.jobs.encoding.SegmentEncoder.put", interrupt)
     assert run_arguments(["run", str(film), *FAST, "--dry-run"]) == 130
     assert [path.name for path in Path.cwd().iterdir()] == ["film.mkv"]
+    assert capsys.readouterr().err == "interrupted.\n"
+
+
+def test_an_unforeseen_error_of_one_film_leaves_the_others_their_plans(film, capsys, monkeypatch):
+    plan_film = dry_run.plan_film
+
+    def plan(order, **asked):
+        if order.source.name == "b.mkv":
+            raise ZeroDivisionError("by nobody")
+        return plan_film(order, **asked)
+
+    monkeypatch.setattr(dry_run, "plan_film", plan)
+    shutil.copy(film, "b.mkv")
+    assert run_arguments(["run", "b.mkv", str(film), *FAST, "--dry-run"]) == 1
+    out, err = capsys.readouterr()
+    assert err.startswith("error: this is a bug in vidcolor (ZeroDivisionError: by nobody)")
+    assert "1 film to be made" in out
+    assert "1 failed" in out
+    assert run_arguments(["run", "b.mkv", *FAST, "--dry-run", "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

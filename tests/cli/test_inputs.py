@@ -57,6 +57,14 @@ def test_a_film_named_outright_is_taken_whatever_its_name(folder):
     assert film.output.name == "a.color.color.mkv"
 
 
+def test_a_clip_that_preview_made_is_no_film_of_the_folder(folder):
+    (folder / "b.preview.mp4").touch()
+    for given in (str(folder), str(folder / "*.mp4")):
+        assert "b.preview.mp4" not in [film.source.name for film in good(films_of([given], None))]
+    (film,) = good(films_of([str(folder / "b.preview.mp4")], None))
+    assert film.source.name == "b.preview.mp4"
+
+
 def test_a_folder_without_films(tmp_path):
     (tmp_path / "a.color.mp4").touch()
     (error,) = films_of([str(tmp_path)], None)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+from typing import cast
+
+import av
 import numpy as np
 import pytest
+from av.video.frame import VideoFrame
 
 from tests.clips import luma, make_clip
 from vidcolor.facts import pair_fields
+from vidcolor.media.fields import Deinterlacer
+from vidcolor.media.pixels import planes_of
 from vidcolor.media.probe import probe
 from vidcolor.media.read import index_packets, read_frames
 from vidcolor.pipeline import film_facts
@@ -101,7 +108,51 @@ def test_any_range_gives_the_same_pictures(film):
         assert all(everything[f.pts] == f.luma.tobytes() for f in frames)
 
 
+def test_stripes_that_slide_as_fields_would_are_whole():
+    """FFmpeg's test picture: its next frame's upper lines fit this one's lower ones."""
+    graph = av.filter.Graph()
+    nodes = [
+        graph.add("testsrc2", "size=1024x64:rate=24"),
+        graph.add("format", "gray"),
+        graph.add("buffersink"),
+    ]
+    graph.link_nodes(*nodes).configure()
+    frames = [cast(av.VideoFrame, graph.pull()).to_ndarray() for _ in range(24)]
+    seen = {pair_fields(a, b, 8) for a, b in itertools.pairwise(frames)}
+    assert seen <= {"progressive", None}
+
+
 def test_what_stands_still_shows_nothing():
     frame = luma(0, WIDTH, HEIGHT)
     assert pair_fields(frame, frame.copy(), 8) is None
     assert pair_fields(frame[:3], frame[:3], 8) is None
+
+
+@pytest.mark.parametrize(
+    ("pixel_format", "bits"), [("gray9le", 9), ("gray10le", 10), ("gray12le", 12), ("gray14le", 14)]
+)
+def test_deep_gray_keeps_its_samples(pixel_format, bits):
+    """bwdif doesn't know these formats, and FFmpeg would turn them into RGB on the way."""
+    random = np.random.default_rng(1)
+    lumas = [random.integers(0, 1 << bits, (24, 32), np.uint16) for _ in range(4)]
+    deinterlacer = Deinterlacer("top")
+    done = []
+    for plane in lumas:
+        done += deinterlacer.push(VideoFrame.from_ndarray(plane, format=pixel_format))
+    done += deinterlacer.flush()
+    assert [frame.format.name for frame in done] == [pixel_format] * len(lumas)
+    for frame, plane in zip(done, lumas, strict=True):
+        found = planes_of(frame)[0]
+        np.testing.assert_array_equal(found[::2], plane[::2])
+        assert (found[1::2] != plane[1::2]).any()
+        assert found.max() < 1 << bits
+
+
+@pytest.mark.parametrize("size", [(2, 16), (16, 3), (16, 6), (4, 16)])
+def test_a_picture_too_small_for_the_filter_stays_as_it_is(size):
+    deinterlacer = Deinterlacer("top")
+    large, small = VideoFrame(32, 16, "yuv420p"), VideoFrame(*size, "yuv420p")
+    done = deinterlacer.push(large) + deinterlacer.push(small) + deinterlacer.push(large)
+    done += deinterlacer.flush()
+    sizes = [(frame.width, frame.height) for frame in done]
+    assert sizes == [(32, 16), size, (32, 16)]

@@ -109,7 +109,8 @@ def run_arguments(arguments: Sequence[str]) -> int:
 
 def interruption_sentence(arguments: Sequence[str]) -> str:
     """What to say after Ctrl-C: some commands go on where they were."""
-    if "run" not in arguments[:1] and "pull" not in arguments[:2]:
+    goes_on = "run" in arguments[:1] and "--dry-run" not in arguments
+    if not goes_on and "pull" not in arguments[:2]:
         return "interrupted."
     but = ", without --restart," if "--restart" in arguments else ""
     return f"interrupted; give the same command again{but} to go on where it was."

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -47,6 +48,7 @@ def show_plans(
     *,
     as_json: bool,
     into_folder: bool = False,
+    debug: bool = False,
 ) -> int:
     """Print each film's plan, going on after a bad one; returns the exit code.
 
@@ -76,11 +78,14 @@ def show_plans(
                 expected = Expected(plan.work, trial, estimate_of(plan.work, trial))
             totals.add(expected)
             shown.plan(place, order, plan, expected)
-        except (VidcolorError, OSError) as error:
-            if isinstance(error, BrokenPipeError):
-                raise
+        # Whoever read our lines has gone.
+        except BrokenPipeError:
+            raise
+        except Exception as error:
             row = failed_row(source_of(film), error)
             shown.failed(row.source, row.error, row.exit_code)
+            if debug and not isinstance(error, VidcolorError):
+                traceback.print_exc(file=sys.stderr)
             codes.add(row.exit_code)
             totals.failed += 1
             # No other film can do better with a network or device that isn't there.

@@ -7,8 +7,9 @@ films_of(["shelf/"], "coloured/", recursive=True)
 films_of(["reels/*.avi", "more/**/*.mp4"], None)
 # patterns that no shell expanded
 
-In folders and patterns, what is hidden, bears the name of an output, or lies in a job's folder is
-no film, and links to other folders aren't followed. A name that exists is never a pattern.
+In folders and patterns, what is hidden, bears the name of an output or of a preview, or lies in a
+job's folder is no film, and links to other folders aren't followed. A name that exists is never a
+pattern.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from vidcolor.errors import SourceError, UsageError, VidcolorError
-from vidcolor.jobs.naming import KEPT_SUFFIXES, output_for
+from vidcolor.jobs.naming import KEPT_SUFFIXES, MADE, output_for
 
 _OTHER_SUFFIXES = (
     "3g2 3gp asf avi divx dv f4v flv gif m2ts m2v mpe mpeg mpg mts mxf nut ogm ogv qt rm rmvb ts "
@@ -132,8 +133,8 @@ def _in_folder(folder: Path, recursive: bool) -> _Finds:
     inside = list(_films_below(folder, Path(), recursive))
     below = "" if recursive else ", or --recursive for the folders below it"
     nothing = SourceError(
-        f"{folder} is a folder without films (those named *.color.* are taken for outputs); give a "
-        f"film, or a folder that holds some{below}."
+        f"{folder} is a folder without films (those named *.color.* or *.preview.* are taken for "
+        f"what was made here); give a film, or a folder that holds some{below}."
     )
     yield from inside or [nothing]
 
@@ -164,8 +165,8 @@ def _matching(pattern: str, recursive: bool) -> _Finds:
         elif _is_folder(match):
             inside += _films_below(match, below if root is None else below / match.name, recursive)
     nothing = SourceError(
-        f"no film is called {pattern} or matches it as a pattern (those named *.color.* are taken "
-        "for outputs); check its name."
+        f"no film is called {pattern} or matches it as a pattern (those named *.color.* or "
+        "*.preview.* are taken for what was made here); check its name."
     )
     yield from inside or [nothing]
 
@@ -229,7 +230,8 @@ def _is_entered(path: Path) -> bool:
 
 
 def _is_film(path: Path, *, hidden: bool = False) -> bool:
-    unseen, made = path.name.startswith(".") and not hidden, ".color" in path.suffixes[:-1]
+    unseen = path.name.startswith(".") and not hidden
+    made = any(mark in path.suffixes[:-1] for mark in MADE)
     is_file = os.path.isfile(path)  # noqa: PTH113
     return path.suffix.lower() in FILM_SUFFIXES and not (unseen or made) and is_file
 

@@ -217,14 +217,16 @@ def variants_of(
 
 def output_of(source: Path, given: str | None) -> Path:
     """The file to write: beside the film, in a folder that was given, or the file that was."""
-    name = f"{source.stem}.preview.png"
+    from vidcolor.jobs.naming import preview_for
+
+    beside = preview_for(source)
     if given is None:
-        return source.with_name(name)
+        return beside
     if given == "":
         raise UsageError("-o is empty; expected the name of a file or of a folder.")
     # Not Path.is_dir, which raises where a folder on the way may not be entered.
     is_folder = given.endswith(("/", os.sep)) or os.path.isdir(given)  # noqa: PTH112
-    return Path(given) / name if is_folder else Path(given)
+    return Path(given) / beside.name if is_folder else Path(given)
 
 
 def summary(outcome: PreviewOutcome) -> str:

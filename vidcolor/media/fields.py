@@ -7,7 +7,8 @@
 
 bwdif keeps the lines of the field shown first and interpolates the others from their neighbours
 above, below, before and after. It looks FIELDS_REACH_FRAMES each way, so what begins in the middle
-of a film must begin that much early.
+of a film must begin that much early. Frames keep their pixel format; gray of 9 to 14 bits, which
+bwdif doesn't know, passes through it in the upper bits of 16.
 """
 
 from __future__ import annotations
@@ -16,14 +17,22 @@ from fractions import Fraction
 from typing import cast
 
 import av
+import numpy as np
 from av.video.frame import VideoFrame
 
 from vidcolor.frames import Fields
+from vidcolor.media.pixels import planes_of
 
 FIELDS_REACH_FRAMES = 1
 """How many neighbours on each side a deinterlaced frame depends on."""
 
 _PARITY = {"top": "tff", "bottom": "bff", "flagged": "auto"}
+
+_DEEP_GRAY = {"gray9le": 7, "gray10le": 6, "gray12le": 4, "gray14le": 2}
+"""Formats that bwdif would have turned into RGB, and the bits they leave free of 16."""
+
+_LEAST_COLUMNS, _LEAST_LINES = 3, 4
+"""bwdif takes no smaller plane."""
 
 _Shape = tuple[int, int, str]
 
@@ -40,10 +49,15 @@ class Deinterlacer:
     def push(self, frame: VideoFrame) -> list[VideoFrame]:
         """Take a frame; returns what is done by it. Times of frames mean nothing here: count.
 
-        A frame of another size or format than the last starts the filter anew.
+        A frame of another size or format than the last starts the filter anew; one of a few lines
+        or columns is handed back as it is.
         """
         shape = (frame.width, frame.height, frame.format.name)
         done = [] if shape == self._shape else self.flush()
+        if _is_tiny(frame):
+            return [*done, frame]
+        if frame.format.name in _DEEP_GRAY:
+            frame = _in_16_bits(frame)
         if self._graph is None:
             self._graph, self._shape = self._new_graph(frame), shape
         frame.pts, frame.time_base = self._pushed, Fraction(1, 25)
@@ -81,6 +95,25 @@ class Deinterlacer:
         done: list[VideoFrame] = []
         while True:
             try:
-                done.append(cast(VideoFrame, self._graph.pull()))
+                frame = cast(VideoFrame, self._graph.pull())
             except (av.BlockingIOError, av.EOFError):
                 return done
+            name = self._shape[2] if self._shape else ""
+            done.append(_out_of_16_bits(frame, name) if name in _DEEP_GRAY else frame)
+
+
+def _is_tiny(frame: VideoFrame) -> bool:
+    pixels = frame.format
+    columns = min(frame.width, pixels.chroma_width(frame.width) or frame.width)
+    lines = min(frame.height, pixels.chroma_height(frame.height) or frame.height)
+    return columns < _LEAST_COLUMNS or lines < _LEAST_LINES
+
+
+def _in_16_bits(frame: VideoFrame) -> VideoFrame:
+    luma = np.left_shift(planes_of(frame)[0], _DEEP_GRAY[frame.format.name])
+    return VideoFrame.from_ndarray(luma, format="gray16le")
+
+
+def _out_of_16_bits(frame: VideoFrame, name: str) -> VideoFrame:
+    luma = np.right_shift(planes_of(frame)[0], _DEEP_GRAY[name])
+    return VideoFrame.from_ndarray(luma, format=name)

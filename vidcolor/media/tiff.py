@@ -109,7 +109,7 @@ def read_deep(data: bytes, page: Any) -> Plane:
     if kept != list(range(pixels.shape[2])):
         pixels = pixels[..., kept]
     if alpha == PREMULTIPLIED:
-        pass
+        _divide_by_alpha(pixels)
     return np.asarray(pixels, np.uint16)
 
 
