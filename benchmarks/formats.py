@@ -60,7 +60,7 @@ NAMES = {
 }
 """The areas, as the table calls them."""
 
-CELLS = ("source", "what it is", *NAMES, "notes")
+CELLS = ("source", "what it is", "output", *NAMES, "notes")
 HEADER = tuple(NAMES.get(cell, cell) for cell in CELLS)
 
 
@@ -282,6 +282,7 @@ def judged(film: Path, batch: Batch) -> Judged:
     if run.code not in (0, DAMAGED):
         return this
     output = batch.outputs[str(film)]
+    this.cells["output"] = output.suffix[1:]
     try:
         checks = compare_finely(film, output)
     except Exception as error:

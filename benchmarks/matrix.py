@@ -106,6 +106,8 @@ CODECS = (
     Source("svq1.mov", "Sorenson 1", video="-c:v svq1"),
 )
 
+SEE_THROUGH = "geq=lum='lum(X,Y)':cb=128:cr=128:a='64+X'"
+
 SAMPLES = (
     Source("h264_422.mp4", "4:2:2", video=f"{H264} -pix_fmt yuv422p"),
     Source("h264_444.mp4", "4:4:4", video=f"{H264} -pix_fmt yuv444p"),
@@ -144,23 +146,28 @@ SAMPLES = (
     Source("rgb_h264.mkv", "RGB H.264", video="-c:v libx264rgb -pix_fmt rgb24"),
     Source("rgb10.mkv", "RGB, 10 bits", video=f"{FFV1} -pix_fmt gbrp10le"),
     Source("palette.avi", "palette", look="format=gray", video="-c:v rawvideo -pix_fmt pal8"),
-    Source("png.mov", "PNG with transparency", video="-c:v png -pix_fmt rgba"),
+    Source(
+        "png.mov",
+        "PNG with transparency",
+        look=f"format=yuva444p,{SEE_THROUGH}",
+        video="-c:v png -pix_fmt rgba",
+    ),
     Source(
         "alpha_vp9.webm",
         "VP9 with transparency",
-        look="format=yuva420p,geq=lum='lum(X,Y)':cb=128:cr=128:a='64+X'",
+        look=f"format=yuva420p,{SEE_THROUGH}",
         video="-c:v libvpx-vp9 -pix_fmt yuva420p",
     ),
     Source(
         "alpha_prores.mov",
         "ProRes 4444 with transparency",
-        look="format=yuva444p,geq=lum='lum(X,Y)':cb=128:cr=128:a='64+X'",
+        look=f"format=yuva444p,{SEE_THROUGH}",
         video="-c:v prores_ks -profile:v 4444 -pix_fmt yuva444p10le",
     ),
     Source(
         "alpha_ffv1.mkv",
         "FFV1 with transparency",
-        look="format=yuva444p,geq=lum='lum(X,Y)':cb=128:cr=128:a='64+X'",
+        look=f"format=yuva444p,{SEE_THROUGH}",
         video=f"{FFV1} -pix_fmt yuva444p",
     ),
 )

@@ -13,8 +13,9 @@ import pytest
 
 from tests.clips import make_clip
 from tests.jobs.helpers import FAST
-from vidcolor.cli import dry_run, run_arguments
+from vidcolor.cli import run_arguments
 from vidcolor.cli.lines import size_words, time_words
+from vidcolor.jobs.estimate import plan_film
 from vidcolor.jobs.folder import folder_path
 
 FRAMES = 48
@@ -296,14 +297,12 @@ def test_an_interrupt_leaves_nothing(film, capsys, monkeypatch):
 
 
 def test_an_unforeseen_error_of_one_film_leaves_the_others_their_plans(film, capsys, monkeypatch):
-    plan_film = dry_run.plan_film
-
     def plan(order, **asked):
         if order.source.name == "b.mkv":
             raise ZeroDivisionError("by nobody")
         return plan_film(order, **asked)
 
-    monkeypatch.setattr(dry_run, "plan_film", plan)
+    monkeypatch.setattr("vidcolor.cli.dry_run.plan_film", plan)
     shutil.copy(film, "b.mkv")
     assert run_arguments(["run", "b.mkv", str(film), *FAST, "--dry-run"]) == 1
     out, err = capsys.readouterr()

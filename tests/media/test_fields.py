@@ -150,9 +150,9 @@ def test_deep_gray_keeps_its_samples(pixel_format, bits):
 
 
 @pytest.mark.parametrize("size", [(2, 16), (16, 3), (16, 6), (4, 16)])
-def test_a_picture_too_small_for_the_filter_stays_as_it_is(size):
+def test_a_picture_too_small_for_the_filter_stays_as_it_is(size: tuple[int, int]):
     deinterlacer = Deinterlacer("top")
-    large, small = VideoFrame(32, 16, "yuv420p"), VideoFrame(*size, "yuv420p")
+    large, small = VideoFrame(32, 16, "yuv420p"), VideoFrame(size[0], size[1], "yuv420p")
     done = deinterlacer.push(large) + deinterlacer.push(small) + deinterlacer.push(large)
     done += deinterlacer.flush()
     sizes = [(frame.width, frame.height) for frame in done]

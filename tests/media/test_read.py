@@ -339,3 +339,14 @@ def test_full_range_rgb_is_read_as_what_it_is_turned_into(tmp_path):
     assert not info.tags.full_range
     levels = [int(np.median(f.luma)) for f in read_frames(info)]
     assert levels == [16, 235, 16, 235]
+
+
+def test_a_bare_streams_frames_follow_at_its_rate(tmp_path):
+    info = probe(make_clip(tmp_path / "film.h264", frames=14))
+    frames = list(read_frames(info))
+    assert info.times_from == "packets"
+    assert [frame.pts for frame in frames] == list(index_packets(info).times)
+    seconds = [frame.pts * info.time_base for frame in frames]
+    assert seconds == [Fraction(n) / info.rate for n in range(14)]
+    part = list(read_frames(info, frames[5].pts, frames[8].pts))
+    assert [frame.luma.tobytes() for frame in part] == [f.luma.tobytes() for f in frames[5:8]]

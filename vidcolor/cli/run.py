@@ -194,9 +194,7 @@ def run_command(
     if dry_run:
         from vidcolor.cli.dry_run import show_plans
 
-        code = show_plans(
-            films, order_of, as_json=json_lines, into_folder=into_folder, debug=debug
-        )
+        code = show_plans(films, order_of, as_json=json_lines, into_folder=into_folder, debug=debug)
         raise typer.Exit(code)
     if into_folder and any(not isinstance(film, VidcolorError) for film in films):
         make_folder(Path(output or ""))

@@ -6,8 +6,8 @@ index.times[:3], index.keyframes[:1]  # ((0, 512, 1024), (0,))
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
+from fractions import Fraction
 
 import av
 from av.container.input import InputContainer
@@ -40,18 +40,14 @@ class _Mark:
 
 
 def packet_times(container: InputContainer, stream: VideoStream) -> PacketIndex:
-    """Read `container` from its beginning to its end and index the packets of `stream`.
+    """Read `container`, just opened, to its end and index the packets of `stream`.
 
-    A damaged end only ends the index.
+    It isn't sought to its beginning: bare streams and some broken files can't be, and are then at
+    their end. A damaged end only ends the index.
     """
     for other in container.streams:
         if other.index != stream.index:
             other.discard = Discard.all
-    try:
-        container.seek(stream.start_time or 0, stream=stream)
-    except av.FFmpegError:
-        with suppress(av.FFmpegError):  # an AVI that doesn't begin with a keyframe
-            container.seek(0, any_frame=True)
     marks: list[_Mark] = []
     try:
         for packet in container.demux(stream):
@@ -59,7 +55,8 @@ def packet_times(container: InputContainer, stream: VideoStream) -> PacketIndex:
                 marks.append(_Mark(packet.pts, packet.dts, packet.is_keyframe))
     except av.FFmpegError:
         pass
-    return _index(marks)
+    index = _index(marks)
+    return index if index.times else _counted(marks, stream)
 
 
 def shows_frame(packet: Packet[VideoStream], codec: str) -> bool:
@@ -82,3 +79,11 @@ def _index(marks: list[_Mark]) -> PacketIndex:
     times = [time for time in shown if time is not None]
     keys = [time for time, mark in zip(shown, marks, strict=True) if mark.key and time is not None]
     return PacketIndex(tuple(sorted(set(times))), tuple(sorted(set(keys))))
+
+
+def _counted(marks: list[_Mark], stream: VideoStream) -> PacketIndex:
+    """Even times for a bare stream, whose packets have none: its frames follow at its rate."""
+    rate = stream.guessed_rate or stream.average_rate or 25
+    ticks = max(1, round(1 / (rate * (stream.time_base or Fraction(1, 90000)))))
+    keys = tuple(number * ticks for number, mark in enumerate(marks) if mark.key)
+    return PacketIndex(tuple(range(0, len(marks) * ticks, ticks)), keys)

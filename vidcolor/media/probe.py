@@ -156,7 +156,7 @@ def _describe(
     first = frames[0]
     pts = [frame.pts for frame in frames if frame.pts is not None]
     rising = len(pts) == len(frames) and all(a < b for a, b in pairwise(pts))
-    start = pts[0] if rising else packet_times(container, stream).times[0]
+    start = pts[0] if rising else _first_packet_time(path, stream.index)
     families = set(container.format.name.split(","))
     rate = _rate(stream)
     return VideoInfo(
@@ -182,6 +182,18 @@ def _describe(
         streams=tuple(_stream_info(other) for other in container.streams),
         flagged_interlaced=2 * sum(frame.interlaced_frame for frame in frames) > len(frames),
     )
+
+
+def _first_packet_time(path: Path, index: int) -> int:
+    """Pts of the first frame by the packets; what has been read already can't always be sought."""
+    with open_source(path) as fresh:
+        stream = fresh.streams[index]
+        times = packet_times(fresh, stream).times if isinstance(stream, VideoStream) else ()
+    if not times:
+        raise SourceError(
+            f"the frames of {path} have no times that can be read; copy it into Matroska first."
+        )
+    return times[0]
 
 
 def _rate(stream: VideoStream) -> Fraction:
