@@ -8,23 +8,17 @@ This reads with PyAV alone and shares no code with the program it judges.
 
 from __future__ import annotations
 
-import hashlib
 import math
-import re
-import struct
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice, pairwise, zip_longest
+from itertools import pairwise, zip_longest
 from pathlib import Path
-from typing import cast
 
 import av
 import numpy as np
-from av.container import InputContainer
-from av.sidedata.sidedata import SideData, Type
-from av.stream import AttachmentStream, Disposition, Stream
-from av.video.stream import VideoStream
+from av.stream import Disposition
+from filefacts import Clock, Facts, Track, film_stream, has_luma, read_facts
 from numpy.typing import NDArray
 
 WORDS = {
@@ -245,7 +239,6 @@ def check_luma(noise: float | None) -> Check:
 
 
 # Everything else
-
 
 
 NO_DATE = "1970-01-01T00:00:00.000000Z"

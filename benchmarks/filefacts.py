@@ -298,5 +298,3 @@ def tags_of(metadata: dict[str, str]) -> dict[str, str]:
         for key, value in tags.items()
         if key not in OWN_TAGS and not key.startswith("_statistics") and value not in ("", "und")
     }
-
-
