@@ -31,6 +31,7 @@ demo: $(VENV)/demo.stamp $(SAMPLE)
 	@echo "The black-and-white film:     $(SAMPLE)"
 	@echo "The colour film:              $(COLOUR)"
 	@echo "Frames of both in a picture:  $(PICTURE)"
+	@echo "Now your own:                 $(BIN)/vidcolor preview your-film.mp4"
 
 $(SAMPLE): examples/make_sample.py | $(VENV)/demo.stamp
 	$(BIN)/python examples/make_sample.py $@

@@ -340,7 +340,9 @@ def last_shown(film: Track) -> Fraction:
 
 def usual_gap(film: Track) -> Fraction:
     """Seconds between frames, on average."""
-    return (max(film.times) - min(film.times)) / len(film.times) if film.times else Fraction(0)
+    if len(film.times) < 2:
+        return Fraction(0)
+    return (max(film.times) - min(film.times)) / (len(film.times) - 1)
 
 
 def signed(seconds: Fraction, more: str = "longer", less: str = "less") -> str:

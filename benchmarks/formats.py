@@ -227,6 +227,12 @@ def take(event: dict[str, Any], run: Run, name: str, batch: Batch) -> None:
         run.code = DAMAGED if event["damaged"] or event["missing"] else 0
     elif kind == "failed":
         run.code, run.sentence = event["exit_code"], told(event["error"], name)
+    elif kind == "together":
+        # A film in colour among others is passed over, which is no failure of theirs.
+        for film in event["films"]:
+            left = batch.runs.get(film["source"] or "")
+            if left and film["error"] and not left.sentence:
+                left.code, left.sentence = 1, told(film["error"], film["source"])
 
 
 def note(run: Run, warning: str, name: str) -> None:
@@ -281,7 +287,10 @@ def judged(film: Path, batch: Batch) -> Judged:
     this.notes = judge_run(this, run, run)
     if run.code not in (0, DAMAGED):
         return this
-    output = batch.outputs[str(film)]
+    output = batch.outputs.get(str(film))
+    if output is None:
+        this.problems.append("no output, and no word why")
+        return this
     this.cells["output"] = output.suffix[1:]
     try:
         checks = compare_finely(film, output)

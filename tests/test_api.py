@@ -286,9 +286,7 @@ def test_closing_the_iterator_ends_its_threads(film):
 
 
 def test_previews(film, capsys):
-    outcome = vidcolor.preview(
-        film, presets=["fast", "best"], start="0:00.5", frames=4, **FAST
-    )
+    outcome = vidcolor.preview(film, presets=["fast", "best"], start="0:00.5", frames=4, **FAST)
     assert outcome.output == Path("film.preview.png")
     assert outcome.labels == ("standin, fast", "standin, best")
     assert outcome.frames == 4

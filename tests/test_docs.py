@@ -59,7 +59,8 @@ def shelf(tmp_path_factory):
     make_clip(folder / "reels/d.avi", frames=12, codec="mpeg4")
     rows = np.linspace(0, 255, 480)[:, None]
     gray = np.broadcast_to(rows, (480, 360)).astype(np.uint8)
-    for name in ("photo.jpg", "negative.tif", "scan.tif", "scans/1.png", "scans/2.jpg", "albums/1931/3.jpg"):
+    photographs = ("photo.jpg", "negative.tif", "scan.tif", "scans/1.png", "scans/2.jpg")
+    for name in (*photographs, "albums/1931/3.jpg"):
         assert cv2.imwrite(str(folder / name), gray)
     (folder / "my.toml").write_text('preset = "best"\nsaturation = 0.85\ncrf = 19\n')
     (folder / "siggraph17-df00044c.pth").write_bytes(WEIGHTS)

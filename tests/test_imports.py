@@ -15,7 +15,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "vidcolor"
 
 ROWS = (
-    ("errors", "settings", "frames", "prefetch", "resample", "color", "display"),
+    ("errors", "settings", "frames", "prefetch", "resample", "color", "display", "threads"),
     ("media", "models", "shots", "smoothing", "metrics", "facts", "sheet", "hints"),
     ("inference", "pipeline", "moments", "still_facts"),
     ("jobs",),

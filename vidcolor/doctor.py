@@ -494,6 +494,10 @@ def look_at_space(about: str, folder: Path, words: str = "") -> Finding:
     """The room on a folder's disk, said behind `words`, which are the folder's name if empty."""
     free = shutil.disk_usage(folder).free
     said = f"{words or folder}, {amount(free)} free"
+    if not os.access(folder, os.W_OK):
+        return note(
+            about, f"{said}, but nothing can be written here", "vidcolor run FILM -o OTHER/FOLDER/"
+        )
     if free < LEAST_FREE_BYTES:
         return note(about, f"{said}; a film may need more", f"df -h {shlex.quote(str(folder))}")
     return ok(about, said)

@@ -59,7 +59,7 @@ Row = tuple[Pair, ...]
 DEFAULT_FRAMES = 48
 """Frames of a range that has no end."""
 
-DEFAULT_TILES, DEFAULT_MOMENTS = 12, 8
+DEFAULT_TILES, DEFAULT_MOMENTS, DEFAULT_COMPARED = 12, 8, 4
 """Frames of a range that a sheet shows, and moments it picks from a whole film."""
 
 MOST_TILES = 100
@@ -138,7 +138,7 @@ def preview_film(
     warnings. Raises the errors of errors.py; then the output's name is as it was.
     """
     began = time.monotonic()
-    asked = _Asked(source, output, start, end, frames, tiles)
+    asked = _Asked(source, output, start, end, frames, tiles, several=len(variants) > 1)
     _refuse_wrong(asked, variants)
     _refuse_output(asked, overwrite)
     report(Progress(phase="reading", done=0, total=0))
@@ -200,6 +200,8 @@ class _Asked:
     end: Moment | None
     frames: int | None
     tiles: int | None
+    several: bool
+    """Whether variants are compared: fewer tiles then fill the screen."""
 
     @property
     def clip(self) -> bool:
@@ -218,7 +220,8 @@ class _Asked:
 
     @property
     def most_tiles(self) -> int:
-        return self.tiles or (DEFAULT_TILES if self.ranged else DEFAULT_MOMENTS)
+        usual = DEFAULT_TILES if self.ranged else DEFAULT_MOMENTS
+        return self.tiles or (DEFAULT_COMPARED if self.several else usual)
 
 
 def _refuse_wrong(asked: _Asked, variants: Sequence[Variant]) -> None:

@@ -92,10 +92,8 @@ class FlowEngine:
         missing = max(0, LEAST_FLOW_ROWS - len(start))
         above, below = missing // 2, missing - missing // 2
         if missing:
-            start, end = (
-                cv2.copyMakeBorder(luma, above, below, 0, 0, cv2.BORDER_REPLICATE)
-                for luma in (start, end)
-            )
+            rows = ((above, below), (0, 0))
+            start, end = (np.pad(luma, rows, mode="edge") for luma in (start, end))
         flow = np.asarray(self._dis.calc(start, end, no_guess), np.float32)
         return np.ascontiguousarray(flow[above : len(flow) - below])
 

@@ -94,7 +94,7 @@ def test_exit_codes_of_several(run, folder):
     assert run("image", "photo.jpg", "film.mp4", *FAST)[0] == 1
     Path("film.mp4").touch()
     code, out, _ = run("image", "photo.jpg", "film.mp4", *FAST)
-    assert code == 2
+    assert code == 1
     assert out.splitlines()[-1] == "1 there already, 1 failed"
 
 
@@ -201,7 +201,7 @@ def test_what_is_lost_is_a_warning(run, folder):
         (["nowhere.jpg"], 1, "doesn't exist"),
         (["https://example.org/a.jpg"], 2, "is a URL"),
         (["*.tif"], 1, "no picture is called *.tif"),
-        (["film.mkv"], 2, "give it to `vidcolor run`"),
+        (["film.mkv"], 1, "give it to `vidcolor run`"),
         (["colour.png"], 1, "already has colour"),
         (["empty"], 1, "folder without pictures"),
         (["photo.jpg", "--preset", "best"], 2, "--preset"),
@@ -220,6 +220,14 @@ def test_wrong_turns_are_answered_in_one_sentence(run, folder, arguments, code, 
     assert_one_sentence(err)
     assert words in err
     assert names(folder) == before
+
+
+def test_pictures_in_colour_among_others_are_left_and_no_failure(run, folder):
+    Image.fromarray(to_8_bits(colours(60, 40))).save("colour.png")
+    code, out, err = run("image", ".", *FAST)
+    assert code == 0
+    assert out.splitlines()[-1] == "1 made, 1 in colour"
+    assert err.startswith("warning: colour.png already has colour")
 
 
 def test_recolor_takes_pictures_that_have_colour(run, folder):

@@ -12,7 +12,8 @@ from vidcolor.errors import SourceError, UsageError
 
 @pytest.fixture
 def folder(tmp_path):
-    names = ["b10.jpg", "b2.PNG", "c.tif", "b2.color.png", ".hidden.jpg", "notes.txt", "film.mp4"]
+    names = ["b10.jpg", "b2.PNG", "c.tif", "b2.color.png", "film.preview.png", ".hidden.jpg"]
+    names += ["notes.txt", "film.mp4"]
     for name in (*names, "sub/d.webp", "sub/deep/e.bmp", ".cache/f.jpg"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,7 +104,7 @@ def test_links_that_lead_in_a_circle(folder):
 @pytest.mark.parametrize(
     ("given", "kind", "words"),
     [
-        ("film.mp4", UsageError, "is a film; give it to `vidcolor run`"),
+        ("film.mp4", SourceError, "is a film; give it to `vidcolor run`"),
         ("http://example.org/a.jpg", UsageError, "is a URL"),
         ("nowhere.jpg", SourceError, "doesn't exist"),
         ("inner.png", SourceError, "folder without pictures"),

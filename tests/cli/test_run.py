@@ -186,6 +186,23 @@ def test_a_run_into_a_full_stdout_is_no_bug(film):
     assert "No space left on device" in done.stderr
 
 
+def test_a_film_in_colour_among_others_is_left_and_no_failure(run, film, tmp_path):
+    make_clip(tmp_path / "best.mkv", frames=12, color=True)
+    code, out, err = run("run", tmp_path, *FAST)
+    assert code == 0
+    assert out.splitlines()[-1] == "1 made, 1 in colour"
+    assert "warning: " in err
+    assert "best.mkv already has colour" in err
+    assert not (tmp_path / "best.color.mkv").exists()
+    code, out, err = run("run", tmp_path, *FAST, "--dry-run")
+    assert code == 0
+    assert "1 there already; 1 in colour" in out
+    # Named outright it is asked for, and that fails.
+    code, _, err = run("run", tmp_path / "best.mkv", *FAST)
+    assert code == 1
+    assert_one_sentence(err)
+
+
 def test_several_films_end_with_a_count(run, film, tmp_path):
     (tmp_path / "bad.mkv").write_text("no film")
     shutil.copy(film, tmp_path / "old.mkv")
@@ -199,7 +216,7 @@ def test_several_films_end_with_a_count(run, film, tmp_path):
     assert last == {
         "event": "together",
         **{"made": 0, "there_already": 2, "damaged_source": 0, "failed": 1},
-        **{"interrupted": 0, "not_tried": 0},
+        **{"in_colour": 0, "interrupted": 0, "not_tried": 0},
     }
     assert [film["became"] for film in films] == ["failed", "there already", "there already"]
 

@@ -118,7 +118,8 @@ def test_stripes_that_slide_as_fields_would_are_whole():
         graph.add("buffersink"),
     ]
     graph.link_nodes(*nodes).configure()
-    frames = [cast(av.VideoFrame, graph.pull()).to_ndarray()[:64] for _ in range(24)]
+    pulled = [cast(av.VideoFrame, graph.pull()).to_ndarray()[:64] for _ in range(24)]
+    frames = [np.asarray(frame, np.uint8) for frame in pulled]
     seen = {pair_fields(a, b, 8) for a, b in itertools.pairwise(frames)}
     assert seen <= {"progressive", None}
 

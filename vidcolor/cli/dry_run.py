@@ -37,7 +37,7 @@ from vidcolor.cli.plan_words import (
     trial_words,
     warnings_of,
 )
-from vidcolor.cli.run import failed_row, source_of
+from vidcolor.cli.run import failed_row
 from vidcolor.cli.screen import printable
 from vidcolor.errors import DeviceError, VidcolorError, WeightsError
 from vidcolor.jobs.estimate import FilmPlan, Work, estimate_of, plan_film
@@ -90,7 +90,11 @@ def show_plans(
         except BrokenPipeError:
             raise
         except Exception as error:
-            row = failed_row(source_of(film), error)
+            row = failed_row(film, error)
+            if row.became == "in colour":
+                shown.warn(row.error)
+                totals.in_colour += 1
+                continue
             shown.failed(row.source, row.error, row.exit_code)
             if debug and not isinstance(error, VidcolorError):
                 traceback.print_exc(file=sys.stderr)
@@ -201,6 +205,7 @@ class Objects(Shown):
             {
                 "planned": totals.planned,
                 "there_already": totals.left_alone,
+                "in_colour": totals.in_colour,
                 "failed": totals.failed,
                 "not_tried": totals.not_tried,
                 "output_bytes": totals.output_bytes,

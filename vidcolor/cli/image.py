@@ -30,7 +30,7 @@ from vidcolor.cli.options import (
     settings_of,
     shown,
 )
-from vidcolor.errors import DeviceError, UsageError, VidcolorError, WeightsError
+from vidcolor.errors import ColorSourceError, DeviceError, UsageError, VidcolorError, WeightsError
 
 if TYPE_CHECKING:
     from vidcolor.cli.pictures import Picture
@@ -179,7 +179,7 @@ def make_pictures(
         return inference.open_engine(settings)
 
     codes = []
-    counts = Counter({"made": 0, "there already": 0, "failed": 0})
+    counts = Counter({"made": 0, "there already": 0, "in colour": 0, "failed": 0})
     for picture in pictures:
         try:
             outcome = make_one(picture, order_of, open_engine, into_folder=into_folder)
@@ -191,6 +191,14 @@ def make_pictures(
         except BrokenPipeError:
             # Whoever read our lines has gone.
             raise
+        except ColorSourceError as error:
+            # Nobody asked for one in colour by its name where it was only found among others.
+            named = isinstance(picture, VidcolorError) or picture.named
+            if named:
+                codes.append(say_failure(error))
+            else:
+                print(f"warning: {error}", file=sys.stderr, flush=True)
+            counts["failed" if named else "in colour"] += 1
         except Exception as error:
             codes.append(say_failure(error))
             counts["failed"] += 1

@@ -43,6 +43,8 @@ class Film:
 
     source: Path
     output: Path
+    named: bool = True
+    """Whether it was named itself, not found in a folder or by a pattern."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class _Found:
 
     source: Path
     below: Path = Path()
+    named: bool = False
 
 
 _Finds = Iterator[_Found | VidcolorError]
@@ -109,7 +112,7 @@ def _found(given: str, recursive: bool) -> _Finds:
         else:
             yield SourceError(f"{path} can't be read: {error.strerror}.")
     else:
-        yield from _in_folder(path, recursive) if path.is_dir() else [_Found(path)]
+        yield from _in_folder(path, recursive) if path.is_dir() else [_Found(path, named=True)]
 
 
 def _not_there(given: str, recursive: bool) -> _Finds:
@@ -267,4 +270,4 @@ def _film(
             f"{source} and {other} would both become {target}; give one of them a name of its "
             "own with -o."
         )
-    return Film(source, target)
+    return Film(source, target, found.named)

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from vidcolor.cli.inputs import FILM_SUFFIXES, names_folder, natural
 from vidcolor.errors import SourceError, UsageError, VidcolorError
+from vidcolor.jobs.naming import MADE
 from vidcolor.media.photos import FORMATS, READ_ONLY_SUFFIXES
 
 PICTURE_SUFFIXES = frozenset((*FORMATS, *READ_ONLY_SUFFIXES))
@@ -36,6 +37,8 @@ class Picture:
 
     source: Path
     output: Path
+    named: bool = True
+    """Whether it was named itself, not found in a folder or by a pattern."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class _Found:
 
     source: Path
     below: Path = Path()
+    named: bool = False
 
 
 _Finds = Iterator[_Found | VidcolorError]
@@ -101,8 +105,8 @@ def _found(given: str, recursive: bool) -> _Finds:
         return
     below = "" if recursive else ", or --recursive for the folders below it"
     nothing = SourceError(
-        f"{path} is a folder without pictures (those named *.color.* are taken for outputs); give "
-        f"a picture, or a folder that holds some{below}."
+        f"{path} is a folder without pictures (those named *.color.* or *.preview.* are taken for "
+        f"outputs); give a picture, or a folder that holds some{below}."
     )
     yield from list(_in_folder(path, Path(), recursive)) or [nothing]
 
@@ -110,8 +114,8 @@ def _found(given: str, recursive: bool) -> _Finds:
 def _named(path: Path) -> _Found | VidcolorError:
     """A file that was named outright: anything but a film is tried."""
     if path.suffix.lower() in FILM_SUFFIXES - PICTURE_SUFFIXES:
-        return UsageError(f"{path} is a film; give it to `vidcolor run`.")
-    return _Found(path)
+        return SourceError(f"{path} is a film; give it to `vidcolor run`.")
+    return _Found(path, named=True)
 
 
 def _not_there(given: str, recursive: bool) -> _Finds:
@@ -129,8 +133,8 @@ def _not_there(given: str, recursive: bool) -> _Finds:
         elif _is_picture(path):
             inside.append(_Found(path))
     nothing = SourceError(
-        f"no picture is called {given} or matches it as a pattern (those named *.color.* are taken "
-        "for outputs); check its name."
+        f"no picture is called {given} or matches it as a pattern (those named *.color.* or "
+        "*.preview.* are taken for outputs); check its name."
     )
     yield from inside or [nothing]
 
@@ -149,7 +153,7 @@ def _in_folder(folder: Path, below: Path, recursive: bool) -> _Finds:
 
 
 def _is_picture(path: Path) -> bool:
-    hidden, made = path.name.startswith("."), ".color" in path.suffixes[:-1]
+    hidden, made = path.name.startswith("."), any(s in MADE for s in path.suffixes[:-1])
     # Not Path's own, which raise where a folder on the way may not be entered.
     is_file = os.path.isfile(path)  # noqa: PTH113
     return path.suffix.lower() in PICTURE_SUFFIXES and not (hidden or made) and is_file
@@ -183,7 +187,7 @@ def _with_outputs(found: _Finds, output: str | None) -> list[Picture | VidcolorE
             target = output_for(each.source, None if output is None else Path(output) / each.below)
         other = taken.setdefault(target.resolve(), each.source)
         if other == each.source:
-            pictures.append(Picture(each.source, target))
+            pictures.append(Picture(each.source, target, each.named))
         else:
             pictures.append(
                 UsageError(

@@ -39,6 +39,7 @@ class Totals:
     films: int
     planned: int = 0
     left_alone: int = 0
+    in_colour: int = 0
     failed: int = 0
     output_bytes: int = 0
     seconds: float = 0.0
@@ -59,7 +60,8 @@ class Totals:
 
     @property
     def not_tried(self) -> int:
-        return self.films - self.planned - self.left_alone - self.failed
+        done = self.planned + self.left_alone + self.in_colour + self.failed
+        return self.films - done
 
 
 @dataclass
@@ -276,6 +278,7 @@ def totals_words(totals: Totals) -> str:
         said.append(f"{films} to be made: about {size}, about {time}")
     others = {
         "there already": totals.left_alone,
+        "in colour": totals.in_colour,
         "failed": totals.failed,
         "not tried": totals.not_tried,
     }

@@ -122,7 +122,9 @@ def preview_command(
         int | None,
         typer.Option(
             metavar="N",
-            help=shown("The most a sheet shows, up to 100.", "12 of a range, 8 of the whole film"),
+            help=shown(
+                "The most a sheet shows, up to 100.", "12 of a range, 8 of a film, 4 to compare"
+            ),
             parser=count_parser("--tiles"),
             rich_help_panel=RANGE,
         ),

@@ -46,7 +46,7 @@ from vidcolor.cli.options import (
     settings_of,
     shown,
 )
-from vidcolor.errors import DeviceError, OutputError, VidcolorError, WeightsError
+from vidcolor.errors import ColorSourceError, DeviceError, OutputError, VidcolorError, WeightsError
 
 if TYPE_CHECKING:
     from vidcolor.cli.inputs import Film
@@ -270,8 +270,11 @@ def run_films(
             except (KeyboardInterrupt, BrokenPipeError):
                 raise
             except Exception as error:
-                rows.append(failed_row(source_of(film), error))
-                screen.failed(rows[-1].source, rows[-1].error, rows[-1].exit_code)
+                rows.append(row := failed_row(film, error))
+                if row.became == "in colour":
+                    screen.warn(row.error)
+                else:
+                    screen.failed(row.source, row.error, row.exit_code)
                 if debug and not isinstance(error, VidcolorError):
                     traceback.print_exc(file=sys.stderr)
                 # No other film can do better with a network or device that isn't there.
@@ -290,11 +293,16 @@ def run_films(
     return next((code for code in (1, 2, DAMAGED_SOURCE) if code in codes), 0)
 
 
-def failed_row(source: str | None, error: Exception) -> Row:
-    """What became of a film that wasn't made."""
+def failed_row(film: Film | VidcolorError, error: Exception) -> Row:
+    """What became of a film that wasn't made. Nobody asked for a film in colour by its name where
+    it was only found among others, so that is no failure."""
     from vidcolor.cli import bug_sentence, system_sentence
     from vidcolor.cli.screen import Row
 
+    source = source_of(film)
+    found = not isinstance(film, VidcolorError) and not film.named
+    if found and isinstance(error, ColorSourceError):
+        return Row(source, "in colour", error=str(error))
     if isinstance(error, VidcolorError):
         return Row(source, "failed", error=str(error), exit_code=error.exit_code)
     said = system_sentence(error) if isinstance(error, OSError) else bug_sentence(error)

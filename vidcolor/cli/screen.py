@@ -35,13 +35,16 @@ from vidcolor.jobs.local import Outcome
 DAMAGED_SOURCE = 3
 """Exit code of a film that was made from a damaged source."""
 
-Became = Literal["made", "there already", "damaged source", "failed", "interrupted", "not tried"]
+Became = Literal[
+    "made", "there already", "damaged source", "in colour", "failed", "interrupted", "not tried"
+]
 
 COLUMNS = ("film", "result", "frames", "time", "fps", "output, or why not")
 STYLES: dict[Became, str] = {
     "made": "green",
     "there already": "dim",
     "damaged source": "yellow",
+    "in colour": "dim",
     "failed": "red",
     "interrupted": "yellow",
     "not tried": "dim",

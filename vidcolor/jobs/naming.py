@@ -23,4 +23,5 @@ def output_for(source: Path, folder: Path | None = None) -> Path:
 
 def preview_for(source: Path) -> Path:
     """A sheet's default name: film.preview.png, beside the source."""
-    return source.with_name(f"{source.stem}.preview.png")
+    # A folder such as `.` has no name to change.
+    return source.parent / f"{source.stem}.preview.png"
