@@ -358,7 +358,12 @@ TIMES = (
         "falling.mkv",
         "times that fall back",
         video=f"{H264} -bf 0",
-        again=("", f"{COPY} -bsf:v 'setts=pts=if(eq(mod(N\\,10)\\,7)\\,PTS-100\\,PTS)'"),
+        again=(
+            "",
+            # The muxer wants decoding times that rise and lie before; it doesn't keep them.
+            f"{COPY} -avoid_negative_ts disabled"
+            " -bsf:v 'setts=pts=if(eq(mod(N\\,10)\\,7)\\,PTS-100\\,PTS):dts=DTS-400'",
+        ),
     ),
 )
 
@@ -612,7 +617,7 @@ COMPANY = (
     ),
     Source(
         "cover_jpeg.mp4",
-        "cover picture (JPEG) before the film",
+        "cover picture (JPEG)",
         video=f"{H264} -c:v:0 copy -disposition:v:0 attached_pic",
         more="-i {room}/cover.jpg",
         maps="-map 2 -map 0 -map 1",

@@ -29,7 +29,7 @@ from vidcolor.frames import BEGINNING, END, Frame, VideoInfo
 from vidcolor.inference import Engine, open_engine
 from vidcolor.media.probe import probe
 from vidcolor.media.read import read_frames
-from vidcolor.media.write import choose_encoder, picture_format
+from vidcolor.media.choice import choose_encoder, picture_format
 from vidcolor.metrics import FlowPair, psnr, warp_error_ab
 from vidcolor.pipeline import Colorizer, film_facts, fit
 from vidcolor.settings import PRESETS, Settings

@@ -9,9 +9,9 @@ from tests.clips import make_clip
 from vidcolor.errors import ColorSourceError
 from vidcolor.frames import END
 from vidcolor.inference import open_engine
+from vidcolor.media.choice import choose_encoder, picture_format
 from vidcolor.media.probe import probe
 from vidcolor.media.read import read_frames
-from vidcolor.media.write import choose_encoder, picture_format
 from vidcolor.pipeline import Colorizer, film_facts, refuse_color
 from vidcolor.settings import Settings
 

@@ -28,10 +28,10 @@ from vidcolor.jobs.durable import PART, put_in_place, refuse_unwritable, writing
 from vidcolor.jobs.events import Event, Progress, Warned
 from vidcolor.jobs.local import refuse_own_source, refuse_wrong
 from vidcolor.jobs.plan import Moment, cut_range
+from vidcolor.media.choice import choose_encoder, picture_format
 from vidcolor.media.clip import CONTAINERS, ClipWriter
 from vidcolor.media.probe import probe
 from vidcolor.media.read import index_packets, nominal_ticks
-from vidcolor.media.write import choose_encoder, picture_format
 from vidcolor.models.registry import AUTO
 from vidcolor.moments import (
     RangePick,

@@ -15,7 +15,7 @@ from tests.cli.tree import GROUPS, LEAVES
 from vidcolor import __version__
 from vidcolor.cli import plain_output, run_arguments
 from vidcolor.cli.options import DEFAULT_PRESET
-from vidcolor.media.write import _DEFAULTS
+from vidcolor.media.choice import _DEFAULTS
 from vidcolor.settings import Settings
 from vidcolor.threads import quiet_threads
 

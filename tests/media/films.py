@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from vidcolor.frames import BEGINNING, END, Frame, Picture, PictureFormat, Plane, VideoInfo
+from vidcolor.media.choice import EncoderChoice, choose_encoder, picture_format
 from vidcolor.media.ffmpeg import find_ffmpeg
 from vidcolor.media.join import SegmentFile
 from vidcolor.media.read import read_frames
-from vidcolor.media.write import EncoderChoice, SegmentWriter, choose_encoder, picture_format
+from vidcolor.media.write import SegmentWriter
 from vidcolor.settings import Settings
 
 FAST = Settings(encoder_preset="veryfast", threads=2)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from vidcolor.errors import EncoderError
+from vidcolor.media.choice import known_encoders
 from vidcolor.media.encoders import open_encoder
-from vidcolor.media.write import known_encoders
 
 
 def test_an_encoder_of_8_bits():

@@ -14,15 +14,10 @@ import pytest
 from tests.clips import make_clip
 from tests.media.films import FAST, tinted, write_segment
 from vidcolor.errors import EncoderError, OutputError, SettingsError
+from vidcolor.media.choice import EncoderChoice, choose_encoder, picture_format
 from vidcolor.media.probe import probe
 from vidcolor.media.read import read_frames
-from vidcolor.media.write import (
-    EncoderChoice,
-    SegmentWriter,
-    choose_encoder,
-    picture_format,
-    try_encoder,
-)
+from vidcolor.media.write import SegmentWriter, try_encoder
 from vidcolor.settings import Settings
 
 LOSSLESS = Settings(codec="ffv1", threads=2)

@@ -42,9 +42,10 @@ from vidcolor.jobs.local import (
 )
 from vidcolor.jobs.trial import Trial
 from vidcolor.jobs.trial import try_film as try_film
+from vidcolor.media.choice import EncoderChoice
 from vidcolor.media.read import index_packets
 from vidcolor.media.tracks import Company, Load, Track, Way, Weights, company_of, weigh
-from vidcolor.media.write import EncoderChoice, try_encoder
+from vidcolor.media.write import try_encoder
 from vidcolor.models.registry import AUTO, explain_auto
 
 if TYPE_CHECKING:

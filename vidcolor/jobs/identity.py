@@ -26,7 +26,7 @@ from vidcolor.settings import Settings
 
 if TYPE_CHECKING:
     from vidcolor.inference import Engine
-    from vidcolor.media.write import EncoderChoice
+    from vidcolor.media.choice import EncoderChoice
 
 Identity = dict[str, dict[str, Any]]
 """Sections of plain JSON values."""

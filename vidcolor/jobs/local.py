@@ -31,18 +31,11 @@ from vidcolor.jobs.events import Event, Phase, Progress, Started, Warned
 from vidcolor.jobs.folder import Finished, Job, JobFolder, folder_path
 from vidcolor.jobs.identity import Identity, identity, source_fingerprint
 from vidcolor.jobs.plan import Moment, cut_range, plan_segments
+from vidcolor.media.choice import EncoderChoice, choose_encoder, picture_format, refuse_encoder
 from vidcolor.media.join import SegmentFile, check_output_container, join_segments
 from vidcolor.media.probe import probe
 from vidcolor.media.read import PacketIndex, index_packets
-from vidcolor.media.write import (
-    EncoderChoice,
-    SegmentRecord,
-    SegmentWriter,
-    choose_encoder,
-    picture_format,
-    refuse_encoder,
-    try_encoder,
-)
+from vidcolor.media.write import SegmentRecord, SegmentWriter, try_encoder
 from vidcolor.models.registry import AUTO, entry_of, explain_auto
 from vidcolor.settings import Settings
 

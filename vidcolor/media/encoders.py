@@ -14,8 +14,9 @@ from pathlib import Path
 
 from vidcolor.errors import EncoderError
 from vidcolor.frames import ColorTags, PictureFormat, VideoInfo
+from vidcolor.media.choice import choose_encoder, picture_format
 from vidcolor.media.pixels import planar_name
-from vidcolor.media.write import choose_encoder, picture_format, try_encoder
+from vidcolor.media.write import try_encoder
 from vidcolor.settings import Settings
 
 WIDTH, HEIGHT = 256, 160

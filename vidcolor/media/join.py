@@ -30,6 +30,7 @@ from av.video.stream import VideoStream
 
 from vidcolor.errors import OutputError
 from vidcolor.frames import BEGINNING, END, VideoInfo
+from vidcolor.media.choice import EncoderChoice, picture_format
 from vidcolor.media.probe import RAW_TAGS, open_source
 from vidcolor.media.segments import (
     DeeperReorderError,
@@ -54,15 +55,7 @@ from vidcolor.media.tracks import (
     plan_tracks,
     track_tags,
 )
-from vidcolor.media.write import (
-    BITEXACT,
-    EncoderChoice,
-    SegmentWriter,
-    gray_picture,
-    picture_format,
-    words_of,
-    write_error,
-)
+from vidcolor.media.write import BITEXACT, SegmentWriter, gray_picture, words_of, write_error
 
 
 def join_segments(
