@@ -27,9 +27,9 @@ from vidcolor.color import lab_to_rgb
 from vidcolor.facts import small_lab
 from vidcolor.frames import BEGINNING, END, Frame, VideoInfo
 from vidcolor.inference import Engine, open_engine
+from vidcolor.media.choice import choose_encoder, picture_format
 from vidcolor.media.probe import probe
 from vidcolor.media.read import read_frames
-from vidcolor.media.choice import choose_encoder, picture_format
 from vidcolor.metrics import FlowPair, psnr, warp_error_ab
 from vidcolor.pipeline import Colorizer, film_facts, fit
 from vidcolor.settings import PRESETS, Settings

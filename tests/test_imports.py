@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).parent.parent / "vidcolor"
 ROWS = (
     ("errors", "settings", "frames", "prefetch", "resample", "color", "display", "threads"),
     ("media", "models", "shots", "smoothing", "metrics", "facts", "sheet", "hints"),
-    ("inference", "pipeline", "moments", "still_facts"),
+    ("inference", "stages", "pipeline", "moments", "still_facts"),
     ("jobs",),
     ("previews", "stills", "evaluation", "training", "doctor", "cluster", "studio"),
     ("api", "cli", "__main__"),

@@ -22,21 +22,11 @@ from vidcolor.frames import BEGINNING, END, ColorTags, Frame, PictureFormat
 from vidcolor.inference import Engine, open_engine
 from vidcolor.media.probe import probe
 from vidcolor.models.standin import StandinModel
-from vidcolor.pipeline import (
-    REACH_FRAMES,
-    Colorizer,
-    Item,
-    film_facts,
-    fit,
-    refuse_color,
-    windows,
-    with_coverage,
-    with_flow,
-    with_recent_anchor,
-)
+from vidcolor.pipeline import REACH_FRAMES, Colorizer, film_facts, fit, refuse_color
 from vidcolor.settings import Settings
 from vidcolor.shots import REACH_FRAMES as CUT_REACH_FRAMES
 from vidcolor.smoothing import COVERAGE_REACH_FRAMES, GATHER_REACH_FRAMES
+from vidcolor.stages import Item, windows, with_coverage, with_flow, with_recent_anchor
 
 BT601 = ColorTags(matrix=6, primaries=6, transfer=6, full_range=False)
 
