@@ -284,7 +284,7 @@ def judged(film: Path, batch: Batch) -> Judged:
     if run is None:
         return Judged({}, "passed over", ["the program passed over it"])
     this = Judged({}, describe(run))
-    this.notes = judge_run(this, run, run)
+    this.notes = [note for note in judge_run(this, run, run) if note != run.sentence]
     if run.code not in (0, DAMAGED):
         return this
     output = batch.outputs.get(str(film))

@@ -47,6 +47,18 @@ class ColorTags:
     """True when luma spans every code (JPEG), False for 16..235 (MPEG)."""
 
 
+@dataclass(frozen=True)
+class Hdr:
+    """What a high dynamic range film says of its grading."""
+
+    display: tuple[Fraction, ...] | None
+    """CIE x, y of red, green, blue and white, then the darkest and brightest cd/m2 of the mastering
+    display: ten numbers."""
+
+    levels: tuple[int, int] | None
+    """Brightest pixel and brightest frame average, cd/m2."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class StreamInfo:
     """One stream of the source beside, or being, the film's picture."""
@@ -111,6 +123,7 @@ class VideoInfo:
     """Whether a seek may replace linear reading."""
 
     streams: tuple[StreamInfo, ...]
+    hdr: Hdr | None = None
     flagged_interlaced: bool = False
     """Whether the first frames say that they are interlaced; flags lie both ways."""
 

@@ -18,6 +18,7 @@ from av.codec import Codec
 
 from vidcolor.errors import EncoderError, SettingsError
 from vidcolor.frames import PictureFormat, VideoInfo
+from vidcolor.media.hdr import svt_words, x26x_words
 from vidcolor.media.pixels import planar_name
 from vidcolor.settings import Settings
 
@@ -81,6 +82,9 @@ class EncoderChoice:
     threads: int
     """At least 1; x264's bits change with it."""
 
+    hdr: tuple[str, ...] = ()
+    """Parameters that tell of the source's grading, in the encoder's words."""
+
 
 def choose_encoder(info: VideoInfo, settings: Settings) -> EncoderChoice:
     """The encoder for a source: `auto` and `source` made concrete, defaults filled in.
@@ -97,6 +101,7 @@ def choose_encoder(info: VideoInfo, settings: Settings) -> EncoderChoice:
         preset=settings.encoder_preset or defaults.preset,
         options=defaults.options + settings.encoder_options,
         threads=settings.threads or _cores(),
+        hdr=_hdr_words(info, name),
     )
     picture_format(info, choice)
     _refuse_crf(settings.crf, name)
@@ -156,6 +161,9 @@ def encoder_options(choice: EncoderChoice) -> dict[str, str]:
     if choice.preset is not None:
         options[defaults.preset_option] = choice.preset
     options.update(choice.options)
+    if choice.hdr:
+        key, words = _PARAMETERS[choice.codec], ":".join(choice.hdr)
+        options[key] = f"{words}:{options[key]}" if key in options else words
     if choice.codec == "libx264" and _has_avx512():
         # x264's AVX-512 macroblock tree reads past its rows where the width isn't a multiple of
         # 128, so two encodings of the same pictures differ; AVX2 is as fast and doesn't.
@@ -169,6 +177,18 @@ def encoder_options(choice: EncoderChoice) -> dict[str, str]:
         given = options.get("x265-params")
         options["x265-params"] = f"{given}:{ours}" if given else ours
     return options
+
+
+_PARAMETERS = {"libx264": "x264-params", "libx265": "x265-params", "libsvtav1": "svtav1-params"}
+"""The option behind which an encoder has options of its own."""
+
+
+def _hdr_words(info: VideoInfo, codec: str) -> tuple[str, ...]:
+    if info.hdr is None or codec not in _PARAMETERS:
+        return ()
+    if codec == "libsvtav1":
+        return tuple(svt_words(info.hdr))
+    return tuple(x26x_words(info.hdr, x264=codec == "libx264"))
 
 
 def _refuse_crf(crf: int | None, name: str) -> None:

@@ -49,6 +49,7 @@ from vidcolor.media.tracks import (
     add_copy,
     film_tags,
     left_out,
+    lost_hdr,
     lost_shape,
     lost_tags,
     muxer_of,
@@ -156,7 +157,7 @@ def _warnings(
     source: InputContainer, info: VideoInfo, plan: list[Track], muxer: str, codec: str
 ) -> list[str]:
     said = [track.warning for track in plan]
-    said += [lost_tags(source, muxer), lost_shape(info, muxer, codec)]
+    said += [lost_tags(source, muxer), lost_shape(info, muxer, codec), lost_hdr(info, codec)]
     if any(track.way == "convert" for track in plan):
         said.append(missing_ffmpeg())
     return [sentence for sentence in said if sentence]

@@ -26,6 +26,7 @@ from av.video.stream import VideoStream
 
 from vidcolor.errors import SourceError
 from vidcolor.frames import ColorTags, StreamInfo, StreamKind, VideoInfo
+from vidcolor.media.hdr import hdr_of
 from vidcolor.media.packets import packet_times
 from vidcolor.media.pixels import bit_depth, is_full_range_by_name, subsampling
 
@@ -180,6 +181,7 @@ def _describe(
         times_from="decoder" if rising else "packets",
         seekable=rising and bool(families & _SEEKABLE),
         streams=tuple(_stream_info(other) for other in container.streams),
+        hdr=hdr_of(first),
         flagged_interlaced=2 * sum(frame.interlaced_frame for frame in frames) > len(frames),
     )
 

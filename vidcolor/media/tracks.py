@@ -274,6 +274,16 @@ def lost_shape(info: VideoInfo, muxer: str, codec: str) -> str | None:
     return None
 
 
+def lost_hdr(info: VideoInfo, codec: str) -> str | None:
+    """A sentence about grading data that pictures of a codec can't carry here."""
+    if info.hdr is None or codec in ("h264", "hevc", "av1"):
+        return None
+    return (
+        f"what the film says of its mastering display and light levels is left out: {codec} "
+        "pictures can't carry it here; use libx264, libx265 or libsvtav1."
+    )
+
+
 def _first_packets(source: InputContainer, wanted: list[Stream]) -> dict[int, Packet[Stream]]:
     found: dict[int, Packet[Stream]] = {}
     if not wanted:
