@@ -204,6 +204,8 @@ def check_times(
         near = (known[-1] - known[0]) / len(known)
     pairs = zip(before, after, strict=False)
     offsets = [new - old for old, new in pairs if old is not None and new is not None]
+    if before and before[0] is None:
+        offsets = [offset - offsets[0] for offset in offsets]
     worst = max((abs(offset) for offset in offsets), default=Fraction(0))
     if worst <= near and len(before) == len(after):
         cell = "equal" if not worst else f"within {milliseconds(worst)}"

@@ -181,13 +181,15 @@ class Clock:
     """Ticks of a file in seconds as a player shows them.
 
     Broadcast clocks begin anywhere and may jump back, where two recordings were joined: they go on
-    from where they were. All others mean what they say.
+    from where they were. All others mean what they say, but that no film begins before zero.
     """
 
     def __init__(self, container: InputContainer) -> None:
         self._broadcast = container.format.name in ("mpegts", "mpeg")
-        start = Fraction(container.start_time or 0, av.time_base)
-        self._origin = start if self._broadcast else Fraction(0)
+        film = film_stream(container)
+        self._origin = min((film.start_time or 0) * Fraction(film.time_base or 1), Fraction(0))
+        if self._broadcast:
+            self._origin = Fraction(container.start_time or 0, av.time_base)
         self._last: Fraction | None = None
 
     def __call__(self, ticks: int | None, base: Fraction | None) -> Fraction | None:

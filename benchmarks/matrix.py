@@ -250,10 +250,17 @@ TIMES = (
     Source("slow.mkv", "3 a second", rate="3", seconds=4, video=H264, audio=AAC),
     Source("one_frame.mp4", "a single frame", seconds=0.04, video=H264),
     Source(
-        "negative.mkv",
+        "negative.asf",
         "starts at -0.4 s",
+        video="-c:v msmpeg4",
+        audio="-c:a libmp3lame",
+        again=("-itsoffset -0.4 -copyts", f"{COPY} -avoid_negative_ts disabled"),
+    ),
+    Source(
+        "untimed.mkv",
+        "the first ten frames have no time",
+        # Matroska's readers have none for what is written before zero.
         video=f"{H264} -bf 0",
-        audio=AAC,
         again=("-itsoffset -0.4 -copyts", f"{COPY} -avoid_negative_ts disabled"),
     ),
     Source(

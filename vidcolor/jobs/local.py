@@ -312,7 +312,9 @@ def _new_job(order: Order, film: _Film, now: Identity, index: PacketIndex, repor
 
 def _ends_early(info: VideoInfo, last_pts: int) -> str | None:
     """A sentence where the picture ends long before the header says, as in half a download."""
-    shown = float((last_pts - info.start_pts) * info.time_base + 1 / info.rate)
+    # Matroska counts a film's length from zero, whenever its first frame is shown.
+    first = 0 if info.container.startswith("matroska") else info.start_pts
+    shown = float((last_pts - first) * info.time_base + 1 / info.rate)
     promised = info.duration_seconds or 0.0
     if promised - shown <= max(SHORT_SECONDS, SHORT_PART * promised):
         return None

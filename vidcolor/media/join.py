@@ -31,7 +31,7 @@ from av.video.stream import VideoStream
 from vidcolor.errors import OutputError
 from vidcolor.frames import BEGINNING, END, VideoInfo
 from vidcolor.media.choice import EncoderChoice, picture_format
-from vidcolor.media.probe import RAW_TAGS, open_source
+from vidcolor.media.probe import RAW_TAGS, is_cover, open_source
 from vidcolor.media.segments import (
     DeeperReorderError,
     add_picture,
@@ -370,21 +370,27 @@ class _Join:
         kind, base = packet.stream.type, packet.time_base
         pts = packet.pts if packet.pts is not None else packet.dts
         dts = packet.dts if packet.dts is not None else packet.pts
-        if kind == "video":
-            # Cover art: a picture of no time.
+        cover = is_cover(packet.stream)
+        last = self.last_dts.get(place)
+        if cover:
+            # A picture of no time.
             pts = dts = 0
         elif pts is None or dts is None:
             return False
         else:
             shift = round(self.span.origin / base)
             pts, dts = pts - shift, dts - shift
+            if kind == "video" and packet.dts is None:
+                # Matroska says nothing of when the first packets are decoded: before they're shown.
+                dts = pts - 2 * (packet.duration or 1) if last is None else last + 1
         packet.pts, packet.dts = pts, dts
-        if self.span.stop is not None and kind != "video" and not self._clip(packet, base, kind):
+        if self.span.stop is not None and not cover and not self._clip(packet, base, kind):
             return False
-        last = self.last_dts.get(place)
         if last is not None:
-            # Lines of text may begin together; the packets of a sound follow each other.
-            packet.dts = max(packet.dts, last if kind == "subtitle" else last + 1)
+            # Lines of text may begin together, and so may, in whole milliseconds, packets of a
+            # sound that has more than a thousand a second.
+            together = kind == "subtitle" or self.muxer in ("matroska", "webm")
+            packet.dts = max(packet.dts, last if together else last + 1)
             packet.pts = max(packet.pts, packet.dts)
         self.last_dts[place] = packet.dts
         return True

@@ -156,10 +156,12 @@ def _describe(
 ) -> VideoInfo:
     first = frames[0]
     pts = [frame.pts for frame in frames if frame.pts is not None]
-    rising = len(pts) == len(frames) and all(a < b for a, b in pairwise(pts))
-    start = pts[0] if rising else _first_packet_time(path, stream.index)
     families = set(container.format.name.split(","))
     rate = _rate(stream)
+    # The reader fills in what is missing between times, and tells apart what is equal.
+    timed = bool(pts) and all(a <= b for a, b in pairwise(pts))
+    rising = timed and len(set(pts)) == len(frames)
+    start = _first_time(frames, stream, rate) if timed else _first_packet_time(path, stream.index)
     return VideoInfo(
         path=path,
         container=container.format.name,
@@ -178,12 +180,18 @@ def _describe(
         bit_depth=bit_depth(first.format),
         subsampling=subsampling(first.format),
         tags=color_tags(stream, first),
-        times_from="decoder" if rising else "packets",
+        times_from="decoder" if timed else "packets",
         seekable=rising and bool(families & _SEEKABLE),
         streams=tuple(_stream_info(other) for other in container.streams),
         hdr=hdr_of(first),
         flagged_interlaced=2 * sum(frame.interlaced_frame for frame in frames) > len(frames),
     )
+
+
+def _first_time(frames: list[VideoFrame], stream: VideoStream, rate: Fraction) -> int:
+    """Pts of the first frame; where it has none, counted back from the first that has one."""
+    ahead, pts = next((n, f.pts) for n, f in enumerate(frames) if f.pts is not None)
+    return pts - ahead * max(1, round(1 / (rate * (stream.time_base or 1 / rate))))
 
 
 def _first_packet_time(path: Path, index: int) -> int:

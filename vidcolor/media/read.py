@@ -283,7 +283,8 @@ class _Reader:
         last = self.info.start_pts - self.nominal
         number = 0
         for frame, damaged in self._decode(self._numbered()):
-            if isinstance(frame.opaque, int):
+            # Parsers take some pictures for keyframes that aren't.
+            if frame.key_frame and isinstance(frame.opaque, int):
                 number = max(number, frame.opaque)
             last = times[number] if number < len(times) else last + self.nominal
             number += 1

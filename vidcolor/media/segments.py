@@ -153,11 +153,13 @@ def picture_packets(
             raise DeeperReorderError(reorder_depth(ranks))
         with open_segment(segment) as container:
             packets = (packet for packet in container.demux(video=0) if packet.size)
-            for rank, packet in zip(ranks, packets, strict=True):
+            for place, (rank, packet) in enumerate(zip(ranks, packets, strict=True), start=1):
                 packet.time_base = base
                 packet.pts = segment.pts[rank] - shift
                 packet.dts = next(times) - shift
-                packet.duration = segment.durations[rank]
+                # MP4 lets its last packet, in decoding order, say how long the last frame stays.
+                last = segment is segments[-1] and place == len(ranks)
+                packet.duration = segment.durations[-1 if last else rank]
                 packet.stream = picture
                 yield float(packet.dts * base), packet
 
