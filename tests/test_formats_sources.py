@@ -190,7 +190,8 @@ def test_times_that_a_source_lacks_are_not_asked_for():
     assert comparison.check_times([None] * 4, even, Fraction(0)).same
     assert comparison.check_times([None, *even[1:]], even, Fraction(0)).same
     assert not comparison.check_times([None] * 4, even[:2] * 2, Fraction(0)).same
-    assert not comparison.check_times([None, *even[:3]], even, Fraction(0)).same
+    assert not comparison.check_times([None, *even[:2], even[3]], even, Fraction(0)).same
+    assert not comparison.check_times([even[0], None, *even[1:3]], even, Fraction(0)).same
 
 
 # Runs

@@ -124,6 +124,12 @@ class VideoInfo:
 
     streams: tuple[StreamInfo, ...]
     hdr: Hdr | None = None
+    transparent: bool = False
+    """Whether its pictures have an alpha plane, which is dropped."""
+
+    captioned: bool = False
+    """Whether closed captions (CEA-608 or 708) ride inside its pictures."""
+
     flagged_interlaced: bool = False
     """Whether the first frames say that they are interlaced; flags lie both ways."""
 

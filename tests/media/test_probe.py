@@ -5,11 +5,13 @@ from __future__ import annotations
 from fractions import Fraction
 
 import av
+import numpy as np
 import pytest
 
 from tests.clips import make_clip
 from tests.media.films import shared_clip
 from vidcolor.errors import SourceError
+from vidcolor.media.pixels import is_transparent
 from vidcolor.media.probe import probe
 
 
@@ -145,3 +147,23 @@ def test_cut_before_the_first_frame(tmp_path):
     cut.write_bytes(film.read_bytes()[: position + 3])
     with pytest.raises(SourceError, match="cut before its first frame"):
         probe(cut)
+
+
+@pytest.mark.parametrize("opacity", [255, 200, 0])
+@pytest.mark.parametrize("pixel_format", ["yuva420p", "bgra"])
+def test_transparency_is_seen_where_it_is_used(pixel_format, opacity):
+    frame = av.VideoFrame.from_ndarray(np.full((16, 16, 4), 128, np.uint8), "bgra")
+    if pixel_format == "bgra":
+        samples = np.frombuffer(memoryview(frame.planes[0]), np.uint8).reshape(16, -1, 4)
+        samples[..., 3] = 255
+        samples[5, 5, 3] = opacity
+    else:
+        frame = frame.reformat(format=pixel_format)
+        alpha = np.frombuffer(memoryview(frame.planes[3]), np.uint8).reshape(16, -1)
+        alpha[:] = 255
+        alpha[5, 5] = opacity
+    assert is_transparent(frame) is (opacity < 255)
+
+
+def test_a_film_without_alpha_is_not_transparent(tmp_path):
+    assert not probe(make_clip(tmp_path / "film.mkv", frames=2)).transparent

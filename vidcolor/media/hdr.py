@@ -24,15 +24,19 @@ CHROMATICITY, LUMINANCE = Fraction(1, 50000), Fraction(1, 10000)
 
 def hdr_of(frame: VideoFrame) -> Hdr | None:
     """The mastering display and light levels a frame carries, or None where it has neither."""
-    # PyAV's stubs take it for a mapping by name; it yields the data.
-    found = cast("Iterator[SideData]", iter(frame.side_data))
-    held = {data.type: bytes(memoryview(data)) for data in found}
+    held = {data.type: bytes(memoryview(data)) for data in side_data(frame)}
     display = _display(held.get(Type.MASTERING_DISPLAY_METADATA, b""))
     light = held.get(Type.CONTENT_LIGHT_LEVEL, b"")
     levels = struct.unpack("=2I", light[:8]) if len(light) >= 8 else None
     if display is None and levels is None:
         return None
     return Hdr(display, (levels[0], levels[1]) if levels else None)
+
+
+def side_data(frame: VideoFrame) -> Iterator[SideData]:
+    """What rides beside a frame's samples."""
+    # PyAV's stubs take it for a mapping by name; it yields the data.
+    return cast("Iterator[SideData]", iter(frame.side_data))
 
 
 def x26x_words(hdr: Hdr, *, x264: bool = False) -> list[str]:

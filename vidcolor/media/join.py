@@ -49,7 +49,7 @@ from vidcolor.media.tracks import (
     add_copy,
     film_tags,
     left_out,
-    lost_hdr,
+    lost_in_picture,
     lost_shape,
     lost_tags,
     muxer_of,
@@ -157,7 +157,8 @@ def _warnings(
     source: InputContainer, info: VideoInfo, plan: list[Track], muxer: str, codec: str
 ) -> list[str]:
     said = [track.warning for track in plan]
-    said += [lost_tags(source, muxer), lost_shape(info, muxer, codec), lost_hdr(info, codec)]
+    said += [lost_tags(source, muxer), lost_shape(info, muxer, codec)]
+    said += lost_in_picture(info, codec)
     if any(track.way == "convert" for track in plan):
         said.append(missing_ffmpeg())
     return [sentence for sentence in said if sentence]

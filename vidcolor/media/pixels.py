@@ -52,6 +52,19 @@ def bit_depth(pixels: VideoFormat) -> int:
     return max(bits, 8)
 
 
+def is_transparent(frame: VideoFrame) -> bool:
+    """Whether some of a picture is to be seen through; many formats have an alpha plane unused."""
+    if not any(part.is_alpha for part in frame.format.components):
+        return False
+    alpha = frame.reformat(format="yuva444p").planes[3]
+    rows = np.frombuffer(memoryview(alpha), np.uint8).reshape(-1, alpha.line_size)
+    return bool((rows[: frame.height, : frame.width] < OPAQUE).any())
+
+
+OPAQUE = 255
+"""Alpha of 8 bits that hides what lies behind."""
+
+
 def is_full_range_by_name(pixels: VideoFormat) -> bool:
     """Whether untagged samples of this format span every code: yuvj* and gray do in FFmpeg.
 

@@ -20,15 +20,16 @@ from typing import Literal, cast
 
 import av
 from av.container.input import InputContainer
+from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vidcolor.errors import SourceError
 from vidcolor.frames import ColorTags, StreamInfo, StreamKind, VideoInfo
-from vidcolor.media.hdr import hdr_of
+from vidcolor.media.hdr import hdr_of, side_data
 from vidcolor.media.packets import packet_times
-from vidcolor.media.pixels import bit_depth, is_full_range_by_name, subsampling
+from vidcolor.media.pixels import bit_depth, is_full_range_by_name, is_transparent, subsampling
 
 log = logging.getLogger(__name__)
 
@@ -184,6 +185,8 @@ def _describe(
         seekable=rising and bool(families & _SEEKABLE),
         streams=tuple(_stream_info(other) for other in container.streams),
         hdr=hdr_of(first),
+        transparent=any(map(is_transparent, frames)),
+        captioned=any(data.type is SideDataType.A53_CC for f in frames for data in side_data(f)),
         flagged_interlaced=2 * sum(frame.interlaced_frame for frame in frames) > len(frames),
     )
 

@@ -274,14 +274,20 @@ def lost_shape(info: VideoInfo, muxer: str, codec: str) -> str | None:
     return None
 
 
-def lost_hdr(info: VideoInfo, codec: str) -> str | None:
-    """A sentence about grading data that pictures of a codec can't carry here."""
-    if info.hdr is None or codec in ("h264", "hevc", "av1"):
-        return None
-    return (
-        f"what the film says of its mastering display and light levels is left out: {codec} "
-        "pictures can't carry it here; use libx264, libx265 or libsvtav1."
-    )
+def lost_in_picture(info: VideoInfo, codec: str) -> Iterator[str]:
+    """Sentences about what rode in the source's pictures and new pictures of `codec` lack."""
+    if info.hdr is not None and codec not in ("h264", "hevc", "av1"):
+        yield (
+            f"what the film says of its mastering display and light levels is left out: {codec} "
+            "pictures can't carry it here; use libx264, libx265 or libsvtav1."
+        )
+    if info.transparent:
+        yield "the pictures' transparency is left out: a film in colour has none."
+    if info.captioned:
+        yield (
+            "the closed captions inside the picture are left out; extract them into a subtitle "
+            "track first if you need them."
+        )
 
 
 def _first_packets(source: InputContainer, wanted: list[Stream]) -> dict[int, Packet[Stream]]:
