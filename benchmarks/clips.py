@@ -222,7 +222,7 @@ def explanation(check: Check, run: Run) -> str:
     """Why a difference is no fault: the source is damaged, or a warning speaks of it."""
     if run.code == DAMAGED and check.area in ("frames", "times", "luma", "sync"):
         return "the source is damaged"
-    words = {**FINE_WORDS, **WORDS}[check.area]
+    words = {**WORDS, **FINE_WORDS}[check.area]
     spoken = [text for text in run.warnings if any(word in text.lower() for word in words)]
     return "a warning says so" if spoken else ""
 

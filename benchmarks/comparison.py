@@ -40,7 +40,9 @@ FINE_WORDS = {
     "covers": ("cover", "video track"),
     "data": ("data track", "timecode"),
     "tags": WORDS["tags"],
-    "picture": (*WORDS["picture"], "hdr", "transparen", "view"),
+    "picture": (*WORDS["picture"], "view"),
+    "hdr": ("mastering display",),
+    "transparency": ("transparen",),
     "captions": ("caption",),
     "sync": ("sound", "audio", "last frame"),
 }
@@ -100,7 +102,9 @@ def compare_finely(source: Path, output: Path) -> list[Check]:
         *(check_tracks(name, before, after, (kind,)) for kind, name in KINDS.items()),
         check_chapters(before, after),
         check_tags(before, after),
-        check_picture(before, after),
+        check_picture(before, after, without=(*HDR, *LAYERS)),
+        check_picture(before, after, "hdr", only=HDR),
+        check_picture(before, after, "transparency", only=LAYERS),
         check_captions(before, after),
         check_sync(before, after),
     ]
@@ -381,10 +385,25 @@ def missing_tags(owner: str, old: dict[str, str], new: dict[str, str], alike: bo
     ]
 
 
-def check_picture(before: Facts, after: Facts) -> Check:
+HDR, LAYERS = ("HDR display", "HDR levels"), ("transparency",)
+"""Facts of a picture that are checked by themselves when films are compared finely."""
+
+
+def check_picture(
+    before: Facts,
+    after: Facts,
+    area: str = "picture",
+    *,
+    only: tuple[str, ...] | None = None,
+    without: tuple[str, ...] = (),
+) -> Check:
     """Size, rotation, aspect, and whatever colour tags and the like the source has."""
     wrong = []
-    for name, old in before.picture.items():
+    asked = [name for name in only or before.picture if name not in without]
+    if only and not any(before.picture.get(name) for name in only):
+        return Check(area, True, "none")
+    for name in asked:
+        old = before.picture.get(name, "")
         unset = name in ("matrix", "primaries", "transfer") and old in (0, UNSPECIFIED)
         unset |= name == "range" and old == 0
         unset |= old == ""
@@ -392,4 +411,4 @@ def check_picture(before: Facts, after: Facts) -> Check:
         alike = name == "matrix" and {old, new} == SAME_MATRICES
         if not unset and not alike and old != new:
             wrong.append(f"{name} {old} became {new or 'none'}" if new != "" else f"{name} lost")
-    return Check("picture", not wrong, "; ".join(wrong) or "kept")
+    return Check(area, not wrong, "; ".join(wrong) or "kept")

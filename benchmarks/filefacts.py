@@ -282,7 +282,7 @@ def side_of(frame: av.VideoFrame, kind: Type) -> str:
     if kind is Type.MASTERING_DISPLAY_METADATA and data:
         terms = struct.unpack("=22i", data)
         ratios = zip(terms[0:20:2], terms[1:20:2], strict=True)
-        return " ".join(f"{n / d:.4g}" if d else "-" for n, d in ratios)
+        return " ".join(f"{n / d:.3g}" if d else "-" for n, d in ratios)
     return data[:8].hex()
 
 

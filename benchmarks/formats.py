@@ -55,10 +55,13 @@ NAMES = {
     "data": "data",
     "tags": "tags",
     "picture": "shape and colour tags",
-    "captions": "captions",
+    "inside": "inside the pictures",
     "sync": "in step",
 }
 """The areas, as the table calls them."""
+
+INSIDE = ("hdr", "transparency", "captions")
+"""Areas that few films have anything in; they share a column."""
 
 CELLS = ("source", "what it is", "output", *NAMES, "notes")
 HEADER = tuple(NAMES.get(cell, cell) for cell in CELLS)
@@ -300,6 +303,8 @@ def judged(film: Path, batch: Batch) -> Judged:
     if batch.exact:
         checks = [bit_for_bit(check) if check.area == "luma" else check for check in checks]
     this.notes += judge_checks(this, checks, run)
+    inside = (f"{area} {cell}" for area in INSIDE if (cell := this.cells[area]) != "none")
+    this.cells["inside"] = "; ".join(inside) or "none"
     if said := words_while_playing(output):
         this.problems.append(f"ffmpeg stumbles over the output: {said}")
     return this

@@ -165,7 +165,7 @@ def test_another_container_is_no_loss(made, tmp_path, name, suffix):
     ("name", "area", "words"),
     [
         ("captions.ts", "captions", ["-c:v", "mpeg2video", "-q:v", "2", "-a53cc", "0"]),
-        ("alpha_ffv1.mkv", "picture", ["-c:v", "ffv1", "-pix_fmt", "yuv444p"]),
+        ("alpha_ffv1.mkv", "transparency", ["-c:v", "ffv1", "-pix_fmt", "yuv444p"]),
         ("aspect_h264.mkv", "picture", ["-c", "copy", "-aspect", "4:3"]),
         ("last_long.mkv", "sync", ["-c", "copy", "-bsf:v", "setts=duration=40"]),
         ("two_pictures.mkv", "covers", ["-c", "copy", "-bsf:v:0", "setts=pts=0:dts=0"]),

@@ -13,7 +13,6 @@ import os
 from dataclasses import dataclass
 
 import av
-import cv2
 from av.codec import Codec
 
 from vidcolor.errors import EncoderError, SettingsError
@@ -270,6 +269,9 @@ def _check_options(choice: EncoderChoice) -> None:
 
 
 def _has_avx512() -> bool:
+    # Imported here, as the doctor lists encoders where OpenCV doesn't load.
+    import cv2
+
     return cv2.checkHardwareSupport(_AVX2) and cv2.checkHardwareSupport(_AVX512F)
 
 
