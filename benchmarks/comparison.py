@@ -21,6 +21,8 @@ from av.stream import Disposition
 from filefacts import Clock, Facts, Track, film_stream, has_luma, read_facts
 from numpy.typing import NDArray
 
+PICTURE_WORDS = ("rotation", "aspect", "matrix", "range", "colour tag")
+
 WORDS = {
     "frames": ("frame", "damage"),
     "times": ("time", "interlac"),
@@ -28,7 +30,7 @@ WORDS = {
     "audio": ("audio", "sound"),
     "others": ("subtitle", "attach", "chapter", "cover", "data stream", "stream"),
     "tags": ("tag", "metadata", "language", "title", "disposition"),
-    "picture": ("rotation", "aspect", "matrix", "range", "colour tag"),
+    "picture": (*PICTURE_WORDS, "mastering display", "transparen"),
 }
 """The areas compared, and the words by which a warning speaks of a difference there."""
 
@@ -40,7 +42,7 @@ FINE_WORDS = {
     "covers": ("cover", "video track"),
     "data": ("data track", "timecode"),
     "tags": WORDS["tags"],
-    "picture": (*WORDS["picture"], "view"),
+    "picture": PICTURE_WORDS,
     "hdr": ("mastering display",),
     "transparency": ("transparen",),
     "captions": ("caption",),
@@ -409,6 +411,10 @@ def check_picture(
         unset |= old == ""
         new = after.picture.get(name)
         alike = name == "matrix" and {old, new} == SAME_MATRICES
-        if not unset and not alike and old != new:
-            wrong.append(f"{name} {old} became {new or 'none'}" if new != "" else f"{name} lost")
+        if unset or alike or old == new:
+            continue
+        if name == area:
+            wrong.append("lost")
+        else:
+            wrong.append(f"{name} lost" if new == "" else f"{name} {old} became {new}")
     return Check(area, not wrong, "; ".join(wrong) or "kept")

@@ -303,7 +303,7 @@ def judged(film: Path, batch: Batch) -> Judged:
     if batch.exact:
         checks = [bit_for_bit(check) if check.area == "luma" else check for check in checks]
     this.notes += judge_checks(this, checks, run)
-    inside = (f"{area} {cell}" for area in INSIDE if (cell := this.cells[area]) != "none")
+    inside = (f"{area}: {cell}" for area in INSIDE if (cell := this.cells[area]) != "none")
     this.cells["inside"] = "; ".join(inside) or "none"
     if said := words_while_playing(output):
         this.problems.append(f"ffmpeg stumbles over the output: {said}")

@@ -285,8 +285,7 @@ def check_ffmpeg() -> Iterator[Finding]:
 
 def check_encoders() -> Iterator[Finding]:
     try:
-        from vidcolor.media.choice import known_encoders
-        from vidcolor.media.encoders import open_encoder
+        from vidcolor.media.encoders import known_encoders, open_encoder
     except Exception as error:
         yield untried("encoders", error)
         return

@@ -13,6 +13,7 @@ import os
 from dataclasses import dataclass
 
 import av
+import cv2
 from av.codec import Codec
 
 from vidcolor.errors import EncoderError, SettingsError
@@ -269,9 +270,6 @@ def _check_options(choice: EncoderChoice) -> None:
 
 
 def _has_avx512() -> bool:
-    # Imported here, as the doctor lists encoders where OpenCV doesn't load.
-    import cv2
-
     return cv2.checkHardwareSupport(_AVX2) and cv2.checkHardwareSupport(_AVX512F)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from vidcolor.errors import EncoderError
 from vidcolor.frames import ColorTags, PictureFormat, VideoInfo
 from vidcolor.media.choice import choose_encoder, picture_format
+from vidcolor.media.choice import known_encoders as known_encoders
 from vidcolor.media.pixels import planar_name
 from vidcolor.media.write import try_encoder
 from vidcolor.settings import Settings
