@@ -160,7 +160,8 @@ def test_what_two_addresses_say_alike_is_said_once() -> None:
         with pytest.raises(WeightsError) as error:
             download("eccv16", urls=[server.url("/403"), server.url("/403")])
         assert len(server.requests) == 2
-    assert str(error.value).count("403") == 1
+    # A port may hold these digits, too.
+    assert str(error.value).count("403 Forbidden") == 1
 
 
 def test_an_answer_from_elsewhere() -> None:
