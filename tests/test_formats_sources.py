@@ -14,6 +14,9 @@ import pytest
 import sources
 from matrix import SOURCES
 
+from vidcolor.jobs.local import Order, run_film
+from vidcolor.settings import Settings
+
 BY_NAME = {source.file: source for source in SOURCES}
 
 
@@ -269,3 +272,19 @@ def test_two_films_make_a_table(tmp_path):
 def test_every_format_is_kept_or_its_loss_is_said(tmp_path):
     rows = formats.table_of(list(SOURCES), tmp_path)
     assert {row.cells["source"]: row.problems for row in rows if row.problems} == {}
+
+
+def test_a_film_from_before_zero_is_moved_to_it_with_its_sound(made, tmp_path):
+    source, output = made("negative.asf"), tmp_path / "film.color.mkv"
+    with av.open(str(source)) as container:
+        first = next(container.decode(video=0)).time
+    assert first is not None
+    assert first < 0
+    run_film(Order(source=source, output=output, settings=Settings(model="standin", threads=1)))
+    with av.open(str(output)) as container:
+        times = [frame.time for frame in container.decode(video=0)]
+    assert times[0] == 0
+    assert len(times) == len(list(frames_of(source)))
+    assert [
+        check.cell for check in comparison.compare_finely(source, output) if not check.same
+    ] == []

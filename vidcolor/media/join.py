@@ -187,7 +187,8 @@ def _span(segments: Sequence[SegmentFile], info: VideoInfo, cut: bool) -> _Span:
         last = segments[-1]
         stop = (last.pts[-1] + last.durations[-1]) * info.time_base
         return _Span(segments[0].pts[0] * info.time_base, stop, True)
-    origin = Fraction(0)
+    # Matroska's readers give no time to a frame before zero, and MP4's don't show it.
+    origin = min(Fraction(0), segments[0].pts[0] * info.time_base)
     if info.container in ("mpegts", "mpeg"):
         # Broadcast clocks begin anywhere, hours from zero.
         with open_source(info.path) as source:

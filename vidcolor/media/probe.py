@@ -185,7 +185,8 @@ def _describe(
         seekable=rising and bool(families & _SEEKABLE),
         streams=tuple(_stream_info(other) for other in container.streams),
         hdr=hdr_of(first),
-        transparent=any(map(is_transparent, frames)),
+        # FFmpeg's own decoder of VP8 and VP9 doesn't show the alpha that this tag promises.
+        transparent=stream.metadata.get("alpha_mode") == "1" or any(map(is_transparent, frames)),
         captioned=any(data.type is SideDataType.A53_CC for f in frames for data in side_data(f)),
         flagged_interlaced=2 * sum(frame.interlaced_frame for frame in frames) > len(frames),
     )

@@ -52,7 +52,10 @@ _HELD_TEXT = {
 _TRIAL_PACKETS = 2000
 """How far into a source to look for each track's first packet."""
 
-_STALE_TAGS = ("duration", "encoder", "number_of_", "bps", "_statistics_", "vendor_id")
+_STALE_TAGS = (
+    *("duration", "encoder", "number_of_", "bps"),
+    *("_statistics_", "vendor_id", "alpha_mode"),
+)
 """Tags about the old packets or the old file, by how they begin."""
 
 _CONTAINER_TAGS = frozenset(
