@@ -26,7 +26,7 @@ from av.video.stream import VideoStream
 
 OWN_TAGS = {
     *("encoder", "major_brand", "minor_version", "compatible_brands", "duration", "vendor_id"),
-    *("bps", "number_of_frames", "number_of_bytes", "timecode", "isft", "software"),
+    *("bps", "number_of_frames", "number_of_bytes", "timecode", "isft", "software", "alpha_mode"),
 }
 """Tags that speak of the file, which a new file rightly has its own of."""
 
