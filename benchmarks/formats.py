@@ -215,6 +215,10 @@ def listen(lines: Iterable[str], batch: Batch) -> str:
             run = batch.runs.setdefault(name, Run(0, 0.0))
             loose.clear()
         else:
+            if event["event"] == "started" and not name:
+                # A film that is alone isn't announced.
+                name = str(event["source"])
+                run = batch.runs.setdefault(name, run)
             take(event, run, name, batch)
     return name
 
