@@ -32,7 +32,7 @@ _OTHER_SUFFIXES = (
 FILM_SUFFIXES = KEPT_SUFFIXES | {f".{name}" for name in _OTHER_SUFFIXES.split(" ")}
 """Files of a folder that count as films."""
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _WILD = re.compile(r"[*?\[]")
 _DIGITS = re.compile(r"(\d+)")
 
@@ -48,7 +48,7 @@ class Film:
 
 
 @dataclass(frozen=True)
-class _Found:
+class Found:
     """A source, and the folders that led to it from what was given."""
 
     source: Path
@@ -56,7 +56,7 @@ class _Found:
     named: bool = False
 
 
-_Finds = Iterator[_Found | VidcolorError]
+Finds = Iterator[Found | VidcolorError]
 
 
 def films_of(
@@ -82,7 +82,7 @@ def films_of(
             "slash at its end if it is to be made."
         )
     taken: dict[str, Path] = {}
-    return [_film(each, output, taken) for each in _once(found)]
+    return [_film(each, output, taken) for each in once(found)]
 
 
 def names_folder(output: str) -> bool:
@@ -101,7 +101,7 @@ def _natural_part(name: str) -> tuple[list[str | int], str]:
     return [int(piece) if piece.isdecimal() else piece for piece in pieces], name
 
 
-def _found(given: str, recursive: bool) -> _Finds:
+def _found(given: str, recursive: bool) -> Finds:
     path = Path(given)
     try:
         path.stat()
@@ -112,12 +112,12 @@ def _found(given: str, recursive: bool) -> _Finds:
         else:
             yield SourceError(f"{path} can't be read: {error.strerror}.")
     else:
-        yield from _in_folder(path, recursive) if path.is_dir() else [_Found(path, named=True)]
+        yield from _in_folder(path, recursive) if path.is_dir() else [Found(path, named=True)]
 
 
-def _not_there(given: str, recursive: bool) -> _Finds:
+def _not_there(given: str, recursive: bool) -> Finds:
     """A name that nothing bears: a pattern, or an error."""
-    if _URL.match(given):
+    if URL.match(given):
         yield UsageError(f"{given} is a URL; download the film first, and give the file.")
     elif _WILD.search(given):
         yield from _matching(given, recursive)
@@ -125,7 +125,7 @@ def _not_there(given: str, recursive: bool) -> _Finds:
         yield SourceError(f"{given} doesn't exist; check its name.")
 
 
-def _in_folder(folder: Path, recursive: bool) -> _Finds:
+def _in_folder(folder: Path, recursive: bool) -> Finds:
     """The films of a folder that was named, or one error."""
     if folder.suffix == ".job" and os.path.lexists(folder / "job.json"):
         yield UsageError(
@@ -142,29 +142,29 @@ def _in_folder(folder: Path, recursive: bool) -> _Finds:
     yield from inside or [nothing]
 
 
-def _films_below(folder: Path, below: Path, recursive: bool) -> _Finds:
+def _films_below(folder: Path, below: Path, recursive: bool) -> Finds:
     """The films of `folder`, then those of the folders in it; an error where it can't be read."""
     try:
         entries = _sorted(folder)
     except OSError as error:
         yield SourceError(f"{folder} can't be read: {error.strerror}.")
         return
-    yield from (_Found(path, below) for path in entries if _is_film(path))
+    yield from (Found(path, below) for path in entries if _is_film(path))
     if recursive:
         for path in entries:
             if _is_entered(path):
                 yield from _films_below(path, below / path.name, recursive)
 
 
-def _matching(pattern: str, recursive: bool) -> _Finds:
+def _matching(pattern: str, recursive: bool) -> Finds:
     """The films that a pattern names, and those of the folders it names, or one error."""
-    inside: list[_Found | VidcolorError] = []
+    inside: list[Found | VidcolorError] = []
     path = Path(pattern)
     start, parts = (Path(path.anchor), path.parts[1:]) if path.anchor else (Path(), path.parts)
     for match, root in sorted(_matches(start, parts, None), key=lambda pair: natural(pair[0])):
         below = Path() if root is None else match.parent.relative_to(root)
         if _is_film(match, hidden=True):
-            inside.append(_Found(match, below))
+            inside.append(Found(match, below))
         elif _is_folder(match):
             inside += _films_below(match, below if root is None else below / match.name, recursive)
     nothing = SourceError(
@@ -243,10 +243,11 @@ def _is_folder(path: str | Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112
 
 
-def _once(found: list[_Found | VidcolorError]) -> _Finds:
+def once(found: list[Found | VidcolorError]) -> Finds:
+    """What was found, a file that was found twice, or by a link, only once."""
     seen: set[str] = set()
     for each in found:
-        if isinstance(each, _Found):
+        if isinstance(each, Found):
             real = os.path.realpath(each.source)
             if real in seen:
                 continue
@@ -255,7 +256,7 @@ def _once(found: list[_Found | VidcolorError]) -> _Finds:
 
 
 def _film(
-    found: _Found | VidcolorError, output: str | None, taken: dict[str, Path]
+    found: Found | VidcolorError, output: str | None, taken: dict[str, Path]
 ) -> Film | VidcolorError:
     if isinstance(found, VidcolorError):
         return found

@@ -15,20 +15,17 @@ from __future__ import annotations
 
 import glob
 import os
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vidcolor.cli.inputs import FILM_SUFFIXES, names_folder, natural
+from vidcolor.cli.inputs import FILM_SUFFIXES, URL, Finds, Found, names_folder, natural, once
 from vidcolor.errors import SourceError, UsageError, VidcolorError
 from vidcolor.jobs.naming import MADE
 from vidcolor.media.photos import FORMATS, READ_ONLY_SUFFIXES
 
 PICTURE_SUFFIXES = frozenset((*FORMATS, *READ_ONLY_SUFFIXES))
 """Files of a folder that count as photographs."""
-
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 @dataclass(frozen=True)
@@ -39,18 +36,6 @@ class Picture:
     output: Path
     named: bool = True
     """Whether it was named itself, not found in a folder or by a pattern."""
-
-
-@dataclass(frozen=True)
-class _Found:
-    """A source, and the folders that led to it from what was given."""
-
-    source: Path
-    below: Path = Path()
-    named: bool = False
-
-
-_Finds = Iterator[_Found | VidcolorError]
 
 
 def pictures_of(
@@ -75,7 +60,7 @@ def pictures_of(
             f"-o {output} is one file, but several pictures were asked for; give a folder, with a "
             "slash at its end if it is to be made."
         )
-    pictures = _with_outputs(_once(found), output)
+    pictures = _with_outputs(once(found), output)
     made = {p.output.resolve() for p in pictures if isinstance(p, Picture)}
     return [
         each
@@ -90,7 +75,7 @@ def output_for(source: Path, folder: Path | None = None) -> Path:
     return (folder or source.parent) / f"{source.stem}.color{suffix}"
 
 
-def _found(given: str, recursive: bool) -> _Finds:
+def _found(given: str, recursive: bool) -> Finds:
     path = Path(given)
     try:
         path.stat()
@@ -111,27 +96,27 @@ def _found(given: str, recursive: bool) -> _Finds:
     yield from list(_in_folder(path, Path(), recursive)) or [nothing]
 
 
-def _named(path: Path) -> _Found | VidcolorError:
+def _named(path: Path) -> Found | VidcolorError:
     """A file that was named outright: anything but a film is tried."""
     if path.suffix.lower() in FILM_SUFFIXES - PICTURE_SUFFIXES:
         return SourceError(f"{path} is a film; give it to `vidcolor run`.")
-    return _Found(path, named=True)
+    return Found(path, named=True)
 
 
-def _not_there(given: str, recursive: bool) -> _Finds:
+def _not_there(given: str, recursive: bool) -> Finds:
     """A name that nothing bears: a pattern, or an error."""
-    if _URL.match(given):
+    if URL.match(given):
         yield UsageError(f"{given} is a URL; download the picture first, and give the file.")
         return
     if not glob.has_magic(given):
         yield SourceError(f"{given} doesn't exist; check its name.")
         return
-    inside: list[_Found | VidcolorError] = []
+    inside: list[Found | VidcolorError] = []
     for path in sorted(map(Path, glob.glob(given, recursive=True)), key=natural):  # noqa: PTH207
         if path.is_dir() and "**" not in given:
             inside += _in_folder(path, Path(), recursive)
         elif _is_picture(path):
-            inside.append(_Found(path))
+            inside.append(Found(path))
     nothing = SourceError(
         f"no picture is called {given} or matches it as a pattern (those named *.color.* or "
         "*.preview.* are taken for outputs); check its name."
@@ -139,14 +124,14 @@ def _not_there(given: str, recursive: bool) -> _Finds:
     yield from inside or [nothing]
 
 
-def _in_folder(folder: Path, below: Path, recursive: bool) -> _Finds:
+def _in_folder(folder: Path, below: Path, recursive: bool) -> Finds:
     """The pictures of `folder`, then of the folders in it; an error where it can't be read."""
     try:
         entries = sorted(folder.iterdir(), key=lambda path: natural(Path(path.name)))
     except OSError as error:
         yield SourceError(f"{folder} can't be read: {error.strerror}.")
         return
-    yield from (_Found(path, below) for path in entries if _is_picture(path))
+    yield from (Found(path, below) for path in entries if _is_picture(path))
     for path in entries if recursive else ():
         if not path.name.startswith(".") and not path.is_symlink() and _is_folder(path):
             yield from _in_folder(path, below / path.name, recursive)
@@ -163,18 +148,7 @@ def _is_folder(path: Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112
 
 
-def _once(found: list[_Found | VidcolorError]) -> _Finds:
-    seen: set[str] = set()
-    for each in found:
-        if isinstance(each, _Found):
-            real = os.path.realpath(each.source)
-            if real in seen:
-                continue
-            seen.add(real)
-        yield each
-
-
-def _with_outputs(found: _Finds, output: str | None) -> list[Picture | VidcolorError]:
+def _with_outputs(found: Finds, output: str | None) -> list[Picture | VidcolorError]:
     taken: dict[Path, Path] = {}
     pictures: list[Picture | VidcolorError] = []
     for each in found:
