@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.models.made_up import made_up_network
+from tests.models.made_up import made_up_network, with_classifier
 from vidcolor.models.color_model import ColorModel
 from vidcolor.models.registry import entry_of
 
@@ -42,4 +42,4 @@ def _network(name: str) -> ColorModel:
     if entry_of(name).official:
         return made_up_network(name)
     torch.manual_seed(0)
-    return entry_of(name).build().eval()
+    return with_classifier(entry_of(name).build().eval())

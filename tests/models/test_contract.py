@@ -7,10 +7,10 @@ import copy
 import pytest
 import torch
 
-from tests.models.made_up import made_up_hints, made_up_lightness
+from tests.models.made_up import made_up_hints, made_up_lightness, with_classifier
 from tests.tolerances import BATCH_AGAINST_SINGLES_LAB
 from vidcolor.models.color_model import UNSEALED, ColorModel
-from vidcolor.models.registry import MODELS
+from vidcolor.models.registry import MODELS, entry_of
 
 NAMES = [entry.name for entry in MODELS]
 every_network = pytest.mark.parametrize("network", NAMES, indirect=True)
@@ -93,7 +93,7 @@ def test_same_in_same_out(network: ColorModel) -> None:
 @every_network
 def test_its_state_dict_is_all_of_it(network: ColorModel) -> None:
     torch.manual_seed(1)
-    other = type(network)().eval()
+    other = with_classifier(entry_of(network.name).build().eval())
     other.load_state_dict(network.state_dict(), strict=True)
     lightness = made_up_lightness(*sides(network))
     assert torch.equal(colors(other, lightness), colors(network, lightness))

@@ -345,5 +345,5 @@ def test_a_full_disk() -> None:
 
 
 def test_only_official_weights_can_be_pulled() -> None:
-    with pytest.raises(WeightsError, match="there are for eccv16 and siggraph17"):
+    with pytest.raises(WeightsError, match="there are for eccv16, siggraph17 and inception"):
         download("compact")

@@ -81,7 +81,7 @@ def complete_published(begun: str) -> list[str]:
 @models_app.command("list", epilog=LIST_EPILOG)
 def list_command(
     everything: Annotated[
-        bool, typer.Option("--all", help="Also the networks that only tests use.")
+        bool, typer.Option("--all", help="Also those for study, and for tests.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -89,7 +89,7 @@ def list_command(
     from vidcolor.models.descriptions import find_weights
     from vidcolor.models.registry import MODELS
 
-    entries = [entry for entry in MODELS if everything or not entry.for_tests]
+    entries = [entry for entry in MODELS if everything or entry.everyday]
     found = [find_weights(entry) for entry in entries]
     auto = choice_of_auto()
     if as_json:
@@ -122,7 +122,7 @@ def sentences_about(auto: dict[str, Any]) -> Iterator[str]:
     # Its sentence names the command where no published weights are here at all.
     if auto["better"] and auto["better"] not in auto["why"]:
         yield f"`vidcolor models pull {auto['better']}` brings the one it takes before that."
-    yield "`vidcolor models info NAME` says more about each."
+    yield "`vidcolor models info NAME` says more about each; `vidcolor models list --all` lists more."
 
 
 def listed(entry: ModelEntry, found: WeightsFound) -> dict[str, Any]:

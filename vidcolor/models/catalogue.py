@@ -61,6 +61,22 @@ OFFICIAL: dict[str, OfficialWeights] = {
 }
 """By network; the addresses often answer 403 or with a page, hence the mirrors and the sums."""
 
+EMBEDDING = "inception-resnet-v2"
+"""The classifier that DeepColor's networks ask what a picture shows."""
+
+COMPANIONS: dict[str, OfficialWeights] = {
+    EMBEDDING: OfficialWeights(
+        file_name="inceptionresnetv2-520b38e4.pth",
+        urls=(
+            "http://data.lip6.fr/cadene/pretrainedmodels/inceptionresnetv2-520b38e4.pth",
+            "https://huggingface.co/jscanvic/mirror/resolve/main/inceptionresnetv2-520b38e4.pth",
+        ),
+        sha256="520b38e4fe58682abd64eeeb2057c71d0d3a50a95b9bce9dabbaae2be8d5d632",
+        approximate_bytes=223_774_246,
+    ),
+}
+"""Published weights of networks that colour nothing themselves but that others need."""
+
 
 def cache_folder() -> Path:
     """Where downloaded weights lie: $VIDCOLOR_CACHE, else the system's cache folder for us."""
@@ -80,10 +96,14 @@ def cached_path(name: str) -> Path:
 
 def official(name: str) -> OfficialWeights:
     """The catalogue's entry. Raises WeightsError where `name` has none."""
-    if name not in OFFICIAL:
-        known = " and ".join(OFFICIAL)
-        raise WeightsError(f"there are no official weights for {name!r}; there are for {known}.")
-    return OFFICIAL[name]
+    published = {**OFFICIAL, **COMPANIONS}
+    if name not in published:
+        *most, last = published
+        raise WeightsError(
+            f"there are no official weights for {name!r}; there are for {', '.join(most)} and "
+            f"{last}."
+        )
+    return published[name]
 
 
 def find_cached(name: str) -> Path | None:

@@ -22,7 +22,7 @@ class ColorModel(nn.Module, ABC):
     never leave its file.
     """
 
-    name: ClassVar[str]
+    name: str
     """The name in the registry, as `--model` takes it."""
 
     input_size: tuple[int, int] = (256, 256)
@@ -34,8 +34,18 @@ class ColorModel(nn.Module, ABC):
     accepts_hints: ClassVar[bool] = False
     """Whether `forward` uses user hints; a network that doesn't ignores them."""
 
+    counts_statistics: ClassVar[bool] = False
+    """Whether its authors count BatchNorm's running means and variances as parameters, as Keras
+    does."""
+
     weights_sha256: str = UNSEALED
     """Hex sha256 of the file the weights came from."""
+
+    def prepare(self) -> None:
+        """Make ready what isn't among its own weights, after these were loaded.
+
+        Raises WeightsError where something is missing. Most networks need nothing.
+        """
 
     @abstractmethod
     def forward(self, lightness: Tensor, hints: Tensor | None = None) -> Tensor:

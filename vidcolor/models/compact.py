@@ -120,7 +120,7 @@ class Up(nn.Module):
 class CompactModel(ColorModel):
     """The bundled network; see the module's text for its shape and sources."""
 
-    name: ClassVar[str] = "compact"
+    name: str = "compact"
     size_multiple: ClassVar[int] = 32
     accepts_hints: ClassVar[bool] = True
 

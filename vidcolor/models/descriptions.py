@@ -49,7 +49,8 @@ class Measures:
     """A network's figures, all counted on the network itself."""
 
     parameters: int
-    """Values in all its parameters; buffers, such as BatchNorm's means, don't count."""
+    """Values in all its parameters; buffers, such as BatchNorm's means, count only where its
+    authors counted them."""
 
     trainable: int
     """Those of them that training changes."""
@@ -121,10 +122,13 @@ def measure(entry: ModelEntry) -> Measures:
             with torch.inference_mode(), counter:
                 model(torch.zeros(1, 1, *model.input_size))
             gflop = counter.get_total_flops() / 1e9
-        except (RuntimeError, NotImplementedError):
+        except (RuntimeError, NotImplementedError, WeightsError):
             # Its path depends on values, and there are none.
             pass
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
+    if model.counts_statistics:
+        statistics = (b for name, b in model.named_buffers() if ".running_" in name)
+        sizes += [(b.numel(), False) for b in statistics]
     return Measures(
         parameters=sum(n for n, _ in sizes),
         trainable=sum(n for n, trainable in sizes if trainable),

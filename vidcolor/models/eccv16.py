@@ -30,7 +30,7 @@ L_CENT, L_NORM, AB_NORM = 50.0, 100.0, 110.0
 class Eccv16Model(ColorModel):
     """The published network of 2016; hints are ignored."""
 
-    name: ClassVar[str] = "eccv16"
+    name: str = "eccv16"
     size_multiple: ClassVar[int] = 8
 
     def __init__(self) -> None:

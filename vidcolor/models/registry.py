@@ -12,12 +12,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vidcolor.errors import UsageError, WeightsError
 from vidcolor.models.catalogue import OFFICIAL, cache_folder, cached_path, find_cached
-from vidcolor.models.weights import load_weights, read_state_dict
+from vidcolor.models.weights import load_weights, options_of, read_state_dict
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,8 +53,9 @@ class ModelEntry:
     source: str
     """The paper or project the network comes from."""
 
-    build: Callable[[], ColorModel]
-    """Makes the network with random weights; imports its module."""
+    build: Callable[..., ColorModel]
+    """Makes the network with random weights; imports its module. Takes the network's options, the
+    fields of its config, by name."""
 
     bundled: bool = False
     """Its weights ship inside the package."""
@@ -64,8 +66,17 @@ class ModelEntry:
     formula: bool = False
     """It has no weights."""
 
+    for_study: bool = False
+    """Rebuilt after a report, to be trained and compared: nobody published its weights. Shown to
+    users who ask for everything."""
+
     for_tests: bool = False
     """Not shown to users unless they ask for everything."""
+
+    @property
+    def everyday(self) -> bool:
+        """Whether it is one to colour films with."""
+        return not self.for_study and not self.for_tests
 
 
 def build_siggraph17() -> ColorModel:
@@ -80,10 +91,34 @@ def build_eccv16() -> ColorModel:
     return Eccv16Model()
 
 
-def build_compact() -> ColorModel:
-    from vidcolor.models.compact import CompactModel
+def build_compact(**options: Any) -> ColorModel:
+    from vidcolor.models.compact import CompactConfig, CompactModel
 
-    return CompactModel()
+    return CompactModel(CompactConfig(**options))
+
+
+def build_osnabrueck(*, classes: bool, **options: Any) -> ColorModel:
+    from vidcolor.models.osnabrueck import OsnabrueckConfig, OsnabrueckModel
+
+    return OsnabrueckModel(OsnabrueckConfig(classes=classes, **options))
+
+
+def build_ucsd_eleven(**options: Any) -> ColorModel:
+    from vidcolor.models.ucsd import UcsdConfig, UcsdModel
+
+    return UcsdModel(UcsdConfig(**options))
+
+
+def build_deepcolor(*, name: str) -> ColorModel:
+    from vidcolor.models.deepcolor import CONFIGS, DeepColorModel
+
+    return DeepColorModel(CONFIGS[name])
+
+
+def build_stclair_autoencoder(**options: Any) -> ColorModel:
+    from vidcolor.models.stclair import StClairConfig, StClairModel
+
+    return StClairModel(StClairConfig(**options))
 
 
 def build_standin() -> ColorModel:
@@ -132,6 +167,69 @@ MODELS: tuple[ModelEntry, ...] = (
         bundled=True,
     ),
     ModelEntry(
+        name="osnabrueck-121",
+        summary="A student report's network: Zhang's layers, 121 colours.",
+        good_for="study: 121 classes",
+        strengths="Shows what few classes do, and what a layer that skips pixels does.",
+        weaknesses="As reported it paints dots of nine pixels; the cured layer is an option.",
+        licence="BSD-2-Clause",
+        source="Colorful Image Colorization with TensorFlow, Osnabrück, 2020",
+        build=partial(build_osnabrueck, classes=True),
+        for_study=True,
+    ),
+    ModelEntry(
+        name="osnabrueck-regression",
+        summary="The same report's network, predicting ab itself.",
+        good_for="study: regression",
+        strengths="Shows why regression goes brown.",
+        weaknesses="Dull; dots of nine pixels, as osnabrueck-121 has.",
+        licence="BSD-2-Clause",
+        source="Colorful Image Colorization with TensorFlow, Osnabrück, 2020",
+        build=partial(build_osnabrueck, classes=False),
+        for_study=True,
+    ),
+    ModelEntry(
+        name="ucsd-eleven",
+        summary="A student report's network: eleven layers, gray to RGB.",
+        good_for="study: tiny pictures",
+        strengths="Simple, and takes any size.",
+        weaknesses="Sees 23 pixels around a place, so it knows surfaces and no things.",
+        licence="BSD-2-Clause",
+        source="Colorizing Grayscale Images, UC San Diego",
+        build=build_ucsd_eleven,
+        for_study=True,
+    ),
+    *(
+        ModelEntry(
+            name=f"deepcolor-{which}",
+            summary=f"A student report's network, {what}.",
+            good_for="study: with a classifier",
+            strengths="Told by an ImageNet classifier what the picture shows.",
+            weaknesses="Needs the classifier's weights, 224 MB, and its time; regression, so dull.",
+            licence="BSD-2-Clause",
+            source="DeepColor, UMass; its classifier is Inception-ResNet-v2 (arXiv 1602.07261)",
+            build=partial(build_deepcolor, name=f"deepcolor-{which}"),
+            for_study=True,
+        )
+        for which, what in (
+            ("base", "the largest of four"),
+            ("1", "with fewer layers"),
+            ("2", "narrow"),
+            ("3", "the smallest of four"),
+        )
+    ),
+    ModelEntry(
+        name="stclair-autoencoder",
+        summary="A student report's network: a plain autoencoder.",
+        good_for="study: autoencoder",
+        strengths="Easy to read and to train.",
+        weaknesses="Regression, so dull; nothing goes around its bottleneck, so edges are soft.",
+        licence="BSD-2-Clause",
+        source="Coloring black and white images using Keras, St. Clair College",
+        build=build_stclair_autoencoder,
+        for_study=True,
+    ),
+    ModelEntry(
         name="standin",
         summary="A formula, not a network: meaningless colours in no time.",
         good_for="tests only",
@@ -144,7 +242,7 @@ MODELS: tuple[ModelEntry, ...] = (
         for_tests=True,
     ),
 )
-"""Every network; users see those that aren't `for_tests`, in this order."""
+"""Every network; users see the everyday ones, in this order."""
 
 AUTO_ORDER = ("siggraph17", "eccv16")
 """Official weights that `auto` prefers to the bundled network.
@@ -165,7 +263,7 @@ def load_model(name: str = AUTO, weights: Path | None = None) -> ColorModel:
     if name == AUTO:
         name = resolve_auto() if weights is None else name_of_weights(weights)
     entry = entry_of(name)
-    model = entry.build()
+    model = build_for(entry, weights)
     if weights is not None:
         load_weights(model, weights)
     elif entry.bundled:
@@ -178,7 +276,23 @@ def load_model(name: str = AUTO, weights: Path | None = None) -> ColorModel:
             f"nobody has published weights of {name}; pass a file of your own with --weights FILE, "
             "or take --model compact."
         )
+    model.prepare()
     return model.eval()
+
+
+def build_for(entry: ModelEntry, weights: Path | None) -> ColorModel:
+    """The network with the options its weights were trained with, as their file says.
+
+    Raises WeightsError when the options are none of this network.
+    """
+    options = options_of(weights) if weights else {}
+    try:
+        return entry.build(**options)
+    except (TypeError, ValueError) as error:
+        raise WeightsError(
+            f"{weights} was trained with options {options} that {entry.name} doesn't have; it is "
+            "another network's, or another version's."
+        ) from error
 
 
 def entry_of(name: str) -> ModelEntry:
@@ -187,11 +301,12 @@ def entry_of(name: str) -> ModelEntry:
         if entry.name == name:
             return entry
     if name == AUTO:
-        shown = ", ".join(entry.name for entry in MODELS if not entry.for_tests)
+        shown = ", ".join(entry.name for entry in MODELS if entry.everyday)
         raise UsageError(f"{AUTO} stands for a network and is none itself; name one of {shown}.")
     known = [AUTO, *(entry.name for entry in MODELS if not entry.for_tests)]
+    everyday = [AUTO, *(entry.name for entry in MODELS if entry.everyday)]
     near = difflib.get_close_matches(name.lower(), known, n=2)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}."
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(everyday)}."
     raise UsageError(f"there is no network {name!r}; {hint}")
 
 

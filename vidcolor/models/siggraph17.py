@@ -34,7 +34,7 @@ N_CLASSES = 529
 class Siggraph17Model(ColorModel):
     """The published network of 2017, with its user hints."""
 
-    name: ClassVar[str] = "siggraph17"
+    name: str = "siggraph17"
     size_multiple: ClassVar[int] = 8
     accepts_hints: ClassVar[bool] = True
 

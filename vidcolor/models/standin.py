@@ -25,7 +25,7 @@ FORMULA = "standin 1"
 class StandinModel(ColorModel):
     """Colour from fixed polynomials; no parameters, hints are ignored."""
 
-    name: ClassVar[str] = "standin"
+    name: str = "standin"
     size_multiple: ClassVar[int] = 2
     weights_sha256: str = hashlib.sha256(FORMULA.encode()).hexdigest()
 

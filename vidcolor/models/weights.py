@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import json
 import re
 import warnings
 from collections.abc import Mapping
@@ -43,6 +44,22 @@ def load_weights(model: ColorModel, path: Path, *, sha256: str | None = None) ->
         raise WeightsError(f"{path} doesn't fit the network {model.name}: {trouble}{whose(state)}.")
     model.load_state_dict(state, strict=True)
     model.weights_sha256 = sha256 or sha256_of(path)
+
+
+def options_of(path: Path) -> dict[str, Any]:
+    """The network's options that a safetensors file of ours carries; empty for any other file."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            options = json.loads((file.metadata() or {}).get(OPTIONS_KEY, "{}"))
+    except (SafetensorError, OSError, ValueError):
+        return {}
+    return options if isinstance(options, dict) else {}
+
+
+OPTIONS_KEY = "options"
+"""Where a file's metadata has the options, as JSON."""
 
 
 def sha256_of(path: Path) -> str:
