@@ -1,12 +1,13 @@
 """Make films of every kind of file, run the program over them, and print what was kept of each.
 
-    python benchmarks/formats.py --out table.md
+    python benchmarks/formats.py --into docs/formats.md
     python benchmarks/formats.py --only hevc 'gray*' --keep /tmp/formats
 
 Every film is run twice: as anybody would, and once more into Matroska with FFV1, which loses
 nothing, so that the luma can be compared bit for bit. Both outputs are compared with their source
 by decoding and by hashing packets, and the ffmpeg program must read them without a word. What
-differs though no warning speaks of it is a defect, in bold; then the exit code is 1.
+differs though no warning speaks of it is a defect, in bold, and so is a warning that none of the
+sentences in exceptions.py explains; then the exit code is 1.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ from typing import Any
 import comparison
 import imageio_ffmpeg
 from clips import DAMAGED, Row, Run, describe, judge_checks, judge_run, line, traceback_in
-from comparison import Check, compare_finely
-from matrix import SOURCES
+from comparison import FINE_WORDS, Check, compare_finely
+from exceptions import letters_of, sentences
+from matrix import GROUPS, SOURCES
+from pages import put_table
 from sources import MakingError, Source, make, place_of
 
 SUFFIXES_NOT_IN_FOLDERS = {".h264"}
@@ -37,9 +40,9 @@ SUFFIXES_NOT_IN_FOLDERS = {".h264"}
 CODE_OF_FILES = """
 import json, sys
 from vidcolor.cli import run_arguments
-for source, output in json.load(sys.stdin):
+for source, output, *words in json.load(sys.stdin):
     print(json.dumps({"event": "film", "source": source}), flush=True)
-    run_arguments(["run", source, "-o", output, *sys.argv[1:]])
+    run_arguments(["run", source, "-o", output, *words, *sys.argv[1:]])
 """
 """A program that runs the command once for each film without starting Python anew."""
 
@@ -63,8 +66,11 @@ NAMES = {
 INSIDE = ("hdr", "transparency", "captions")
 """Areas that few films have anything in; they share a column."""
 
-CELLS = ("source", "what it is", "output", *NAMES, "notes")
+CELLS = ("source", "what it is", "output", *NAMES, "but")
 HEADER = tuple(NAMES.get(cell, cell) for cell in CELLS)
+
+SAID = re.compile(r" differ: .*\.$")
+"""How the judge says that a difference has been told of."""
 
 
 @dataclass
@@ -81,6 +87,7 @@ class Batch:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--out", type=Path, metavar="TABLE.md", help="write the table there too")
+    parser.add_argument("--into", type=Path, metavar="PAGE.md", help="and between a page's marks")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="names, also with * ? []")
     parser.add_argument(
         "--keep",
@@ -94,10 +101,12 @@ def main() -> None:
         parser.error(f"no source is called {' or '.join(given.only)}")
     with tempfile.TemporaryDirectory(prefix="formats-") as scratch:
         rows = table_of(chosen, given.keep or Path(scratch))
-    text = "\n".join([totals(rows), "", *table_lines(rows)])
-    print(text)
+    lines = [totals(rows), *table_lines(rows, chosen), "", "### But", "", *sentences()]
+    print("\n".join(lines))
     if given.out:
-        given.out.write_text(text + "\n", encoding="utf-8")
+        given.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if given.into:
+        put_table(given.into, "formats", lines)
     sys.exit(any(row.problems for row in rows))
 
 
@@ -125,9 +134,11 @@ def table_of(chosen: list[Source], folder: Path) -> list[Row]:
         shutil.rmtree(folder / name, ignore_errors=True)
     paths = [place_of(source, films) for source in chosen if source.file not in failed]
     say(f"{len(paths)} films made; running the program over them")
+    words = {place_of(source, films): source.given.split() for source in chosen}
     plain = run_folder(films, paths, folder / "plain")
+    run_again(plain, words, folder / "plain")
     say("once more, without loss")
-    exact = run_files(paths, folder / "exact")
+    exact = run_files(paths, folder / "exact", words)
     say("comparing")
     rows = []
     for source in chosen:
@@ -135,7 +146,7 @@ def table_of(chosen: list[Source], folder: Path) -> list[Row]:
         rows.append(row)
         if source.file in failed:
             row.problems.append(f"can't be made: {failed[source.file]}")
-            row.cells["notes"] = f"**{row.problems[0]}**"
+            row.cells["but"] = f"**{row.problems[0]}**"
         else:
             judge(row, place_of(source, films), plain, exact)
     return rows
@@ -165,16 +176,31 @@ def run_folder(films: Path, paths: list[Path], outputs: Path) -> Batch:
     return batch
 
 
-def run_files(paths: list[Path], outputs: Path) -> Batch:
-    """Each film by itself, into Matroska, without any loss."""
+def run_again(batch: Batch, words: dict[Path, list[str]], outputs: Path) -> None:
+    """The films that are refused without words of their own, each with its own."""
+    for path, own in words.items():
+        if own and str(path) in batch.runs:
+            del batch.runs[str(path)]
+            command = [sys.executable, "-m", "vidcolor", "run", str(path), *own]
+            command += ["-o", f"{outputs}/", "--model", "standin", "--json", "--debug"]
+            spoken(command, batch)
+
+
+def run_files(
+    paths: list[Path], outputs: Path, words: dict[Path, list[str]] | None = None
+) -> Batch:
+    """Each film by itself, into Matroska, without any loss; with the words some need."""
     batch = Batch(exact=True)
     outputs.mkdir()
     command = [sys.executable, "-c", CODE_OF_FILES, "--model", "standin", "--codec", "ffv1"]
     command += ["--json", "--debug"]
     left = paths
     while left:
-        pairs = [(str(path), str(outputs / f"{path.name}.mkv")) for path in left]
-        spoken(command, batch, json.dumps(pairs))
+        films = [
+            (str(path), str(outputs / f"{path.name}.mkv"), *(words or {}).get(path, ()))
+            for path in left
+        ]
+        spoken(command, batch, json.dumps(films))
         left = [path for path in left if str(path) not in batch.runs]
     return batch
 
@@ -277,12 +303,12 @@ def judge(row: Row, film: Path, plain: Batch, exact: Batch) -> None:
     row.cells |= first.cells | {"luma": second.cells.get("luma", "")}
     row.problems += first.problems
     row.problems += [f"as Matroska: {p}" for p in second.problems if p not in first.problems]
-    notes = [f"**{'; '.join(row.problems)}**"] if row.problems else []
-    if first.outcome != "colorized":
-        notes.append(first.outcome)
-    notes += first.notes
-    notes += [f"As Matroska: {note}" for note in second.notes if note not in first.notes]
-    row.cells["notes"] = " ".join(notes)
+    told = [note for note in first.notes + second.notes if not SAID.search(note)]
+    letters, bare = letters_of(told)
+    row.problems += [f"no exception explains: {note}" for note in dict.fromkeys(bare)]
+    if row.outcome.startswith("refused"):
+        row.problems.append(row.outcome)
+    row.cells["but"] = f"**{'; '.join(row.problems)}**" if row.problems else letters
 
 
 def judged(film: Path, batch: Batch) -> Judged:
@@ -306,7 +332,7 @@ def judged(film: Path, batch: Batch) -> Judged:
         return this
     if batch.exact:
         checks = [bit_for_bit(check) if check.area == "luma" else check for check in checks]
-    this.notes += judge_checks(this, checks, run)
+    this.notes += judge_checks(this, checks, run, FINE_WORDS)
     inside = (f"{area}: {cell}" for area in INSIDE if (cell := this.cells[area]) != "none")
     this.cells["inside"] = "; ".join(inside) or "none"
     if said := words_while_playing(output):
@@ -337,13 +363,24 @@ def words_while_playing(film: Path) -> str:
 # The table
 
 
-def table_lines(rows: list[Row]) -> list[str]:
-    lines = (line(shown(row.cells.get(key, "")) for key in CELLS) for row in rows)
-    return [line(HEADER), line("---" for _ in HEADER), *lines]
+def table_lines(rows: list[Row], chosen: list[Source]) -> list[str]:
+    """A table for each group of sources, under its heading."""
+    by_file = dict(zip((source.file for source in chosen), rows, strict=True))
+    lines = []
+    for heading, group in GROUPS.items():
+        found = [by_file[source.file] for source in group if source.file in by_file]
+        if found:
+            lines += ["", f"### {heading}", "", line(HEADER), line("---" for _ in HEADER)]
+            lines += [line(shown(row.cells.get(key, "")) for key in CELLS) for row in found]
+    return lines
 
 
 def shown(cell: str) -> str:
-    return "–" if cell == "none" else cell
+    """A cell as the page has it: a tick where all is as it was, a dash where there was nothing."""
+    if cell == "none":
+        return "–"
+    number, _, word = cell.rpartition(" ")
+    return f"✓ {number}".strip() if word in ("equal", "kept") and ":" not in cell else cell
 
 
 def totals(rows: list[Row]) -> str:

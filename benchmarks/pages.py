@@ -1,0 +1,30 @@
+"""Tables in pages: what stands between two marks is printed anew, the words around it stay.
+
+<!-- table: formats -->
+...
+<!-- end of table -->
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+END = "<!-- end of table -->"
+
+
+class MarkError(Exception):
+    """A page lacks the marks that a table goes between; its words say which."""
+
+
+def put_table(page: Path, name: str, lines: Iterable[str]) -> None:
+    """Replace the table called `name` in a page. Raises MarkError; then the page is as it was."""
+    mark = f"<!-- table: {name} -->"
+    before, found, rest = page.read_text(encoding="utf-8").partition(mark)
+    _, ended, after = rest.partition(END)
+    if not found or not ended:
+        raise MarkError(f"{page} lacks {mark if not found else END!r}")
+    text = "\n".join((before + mark, "", *lines, "", END + after))
+    unfinished = page.with_name(page.name + ".unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(page)
