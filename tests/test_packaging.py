@@ -128,7 +128,12 @@ def test_the_wheel_carries_licence_and_command(wheel):
 
 @pytest.mark.parametrize(
     ("folder", "extras"),
-    [("vidcolor", ()), ("examples", ("demo",)), ("tests", ("demo", "dev")), ("benchmarks", ())],
+    [
+        ("vidcolor", ("train",)),
+        ("examples", ("demo",)),
+        ("tests", ("demo", "dev")),
+        ("benchmarks", ("demo",)),
+    ],
 )
 def test_whatever_is_imported_is_declared(folder, extras):
     """An import that only works on the developer's machine is how an install breaks."""

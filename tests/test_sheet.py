@@ -13,6 +13,7 @@ from vidcolor.sheet import (
     PICTURE_SUFFIXES,
     SHEET_WIDTH,
     Column,
+    Groups,
     Layout,
     Panels,
     blank,
@@ -111,3 +112,26 @@ def test_panels_are_even_and_no_wider_than_can_be_played(size, count):
     assert np.all(drawn[panels.bar :] == 255, axis=-1).sum() == image[..., 0].size * count
     if size == (640, 480):
         assert panels.panel == {2: (640, 480), 3: (640, 480), 7: (544, 408)}[count]
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 24])
+@pytest.mark.parametrize("rows", [2, 3, 6, 13])
+def test_groups_fit_a_screens_width(count, rows):
+    labels = [f"a network's quite long name {n}" for n in range(rows)]
+    groups = Groups.fit(256, count, labels)
+    assert 100 <= groups.side <= 256
+    tile = np.full((groups.side, groups.side, 3), 255, np.uint8)
+    columns = [Column((tile,) * rows, "a/photograph/of/something.jpg") for _ in range(count)]
+    sheet = groups.draw("val.tar", "24 of 500 photographs", columns)
+    assert sheet.shape[1] <= SHEET_WIDTH
+    white = np.all(sheet == 255, axis=-1)
+    assert white.sum() >= count * rows * groups.side**2
+    assert not white[:, -MARGIN:].any()
+    for n in range(count):
+        for which in range(rows):
+            left, top = groups.place(n, which)
+            assert white[top : top + groups.side, left : left + groups.side].all()
+
+
+def test_small_pictures_of_groups_are_not_enlarged():
+    assert Groups.fit(32, 5, ("gray", "compact", "truth")).side == 32

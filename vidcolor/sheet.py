@@ -1,4 +1,4 @@
-"""Drawing for previews: contact sheets, and the labelled panels of side-by-side clips.
+"""Drawing for people: contact sheets, and the labelled panels of side-by-side clips.
 
 layout = Layout.fit((640, 480), 12, ("source", "compact"))
 columns = [Column((source, colour), "0:01:23.000"), ...]     # images of layout.tile
@@ -53,7 +53,7 @@ LEAST_WIDTH = 720
 
 PAPER = (22, 22, 24)
 INK, SOFT_INK = (236, 236, 236), (160, 160, 164)
-TITLE_SIZE, TEXT_SIZE, LABEL_SIZE, CAPTION_SIZE = 30, 19, 18, 17
+TITLE_SIZE, TEXT_SIZE, LABEL_SIZE, CAPTION_SIZE, SMALL_SIZE = 30, 19, 18, 17, 14
 TITLE_LINE = MARGIN + TITLE_SIZE
 TEXT_LINE = TITLE_LINE + TEXT_SIZE + 16
 HEADER_HEIGHT = TEXT_LINE + 26
@@ -206,6 +206,73 @@ class Panels:
             paper[self.bar : self.bar + height, left : left + width] = image
         return paper
 
+
+@dataclass(frozen=True, kw_only=True)
+class Groups:
+    """Square pictures of the same thing side by side, and many such groups below each other.
+
+       gray    compact   truth        gray    compact   truth
+    +--------++--------++--------+ +--------++--------++--------+
+    |        ||        ||        | |        ||        ||        |
+    +--------++--------++--------+ +--------++--------++--------+
+     church.jpg                     dog.jpg
+    """
+
+    side: int
+    """Of every picture, in pixels."""
+
+    across: int
+    """Groups beside each other, at most."""
+
+    labels: tuple[str, ...]
+    """What the pictures of a group show, from the left."""
+
+    @classmethod
+    def fit(cls, side: int, count: int, labels: Sequence[str]) -> Groups:
+        """The layout for `count` groups of pictures whose sides are `side`."""
+        room = SHEET_WIDTH - 2 * MARGIN + BLOCK_GAP
+        usual = len(labels) * (GROUP_SIDE + ROW_GAP) + BLOCK_GAP - ROW_GAP
+        across = max(1, min(count, round(room / usual)))
+        widest = (room // across - BLOCK_GAP + ROW_GAP) // len(labels) - ROW_GAP
+        return cls(side=max(1, min(widest, side)), across=across, labels=tuple(labels))
+
+    def draw(self, title: str, subtitle: str, columns: Sequence[Column]) -> Image:
+        """The sheet. Every column is a group; its images are squares of `side`."""
+        right, _ = self.place(min(self.across, len(columns)) - 1, -1)
+        bottom = self.place(len(columns) - 1, 0)[1] + self.side + CAPTION_HEIGHT
+        width = max(LEAST_WIDTH, right + self.side + MARGIN)
+        paper = blank(width, bottom + MARGIN // 2)
+        room = width - 2 * MARGIN
+        write(paper, title, (MARGIN, TITLE_LINE), TITLE_SIZE, room=room, weight=BOLD)
+        write(paper, subtitle, (MARGIN, TEXT_LINE), TEXT_SIZE, room=room, ink=SOFT_INK)
+        for n, column in enumerate(columns):
+            self._draw_group(paper, column, n)
+        return paper
+
+    def place(self, n: int, which: int) -> tuple[int, int]:
+        """(left, top) of a picture of the n-th group."""
+        down, beside = divmod(n, self.across)
+        step = self.side + ROW_GAP
+        left = MARGIN + beside * (len(self.labels) * step - ROW_GAP + BLOCK_GAP)
+        top = HEADER_HEIGHT + CAPTION_HEIGHT + down * (self.side + CAPTION_HEIGHT + ROW_GAP)
+        return left + which % len(self.labels) * step, top
+
+    def _draw_group(self, paper: Image, column: Column, n: int) -> None:
+        for which, (image, label) in enumerate(zip(column.images, self.labels, strict=True)):
+            left, top = self.place(n, which)
+            paper[top : top + self.side, left : left + self.side] = image
+            if n < self.across:
+                text, wide = shortened(label, CAPTION_SIZE, self.side, REGULAR)
+                middle = left + (self.side - wide) // 2
+                write(paper, text, (middle, top - CAPTION_SIZE // 2), CAPTION_SIZE)
+        left, top = self.place(n, 0)
+        whole = len(self.labels) * (self.side + ROW_GAP) - ROW_GAP
+        place = left, top + self.side + SMALL_SIZE + 4
+        write(paper, column.caption, place, SMALL_SIZE, room=whole, ink=SOFT_INK)
+
+
+GROUP_SIDE = 200
+"""About the side of a picture in a group; as many groups are put beside each other as have room."""
 
 CLIP_WIDTH = 3840
 """No clip is wider; its panels are shrunk to that."""

@@ -21,7 +21,7 @@ from vidcolor.models.osnabrueck import SCALE, OsnabrueckConfig, OsnabrueckModel,
 from vidcolor.models.registry import entry_of, load_model, network_of
 from vidcolor.models.stclair import StClairConfig, StClairModel
 from vidcolor.models.ucsd import UcsdModel
-from vidcolor.models.weights import OPTIONS_KEY
+from vidcolor.models.weights import NOTES_KEY
 
 
 @pytest.mark.parametrize(
@@ -93,8 +93,8 @@ def test_options_travel_with_the_weights(tmp_path):
     torch.manual_seed(0)
     model = OsnabrueckModel(OsnabrueckConfig(enlarge="resize", decode="floor"))
     path = tmp_path / "trained.safetensors"
-    options = json.dumps({"enlarge": "resize", "decode": "floor"})
-    save_file(model.state_dict(), path, {OPTIONS_KEY: options})
+    notes = json.dumps({"options": {"enlarge": "resize", "decode": "floor"}})
+    save_file(model.state_dict(), path, {NOTES_KEY: notes})
     again = load_model("osnabrueck-121", path)
     assert isinstance(again, OsnabrueckModel)
     assert again.config == model.config
@@ -106,7 +106,8 @@ def test_options_travel_with_the_weights(tmp_path):
 
 def test_options_of_another_network_are_refused(tmp_path):
     path = tmp_path / "trained.safetensors"
-    save_file(StClairModel().state_dict(), path, {OPTIONS_KEY: json.dumps({"enlarge": "resize"})})
+    notes = json.dumps({"options": {"enlarge": "resize"}})
+    save_file(StClairModel().state_dict(), path, {NOTES_KEY: notes})
     with pytest.raises(WeightsError, match=r"options \{'enlarge': 'resize'\} that stclair"):
         load_model("stclair-autoencoder", path)
 

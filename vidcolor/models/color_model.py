@@ -7,6 +7,7 @@ ab = model(torch.full((1, 1, 192, 192), 50.0))  # (1, 2, 96, 96), Lab units
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -46,6 +47,10 @@ class ColorModel(nn.Module, ABC):
 
         Raises WeightsError where something is missing. Most networks need nothing.
         """
+
+    def encoder_parameters(self) -> Iterator[nn.Parameter]:
+        """Those that a pretrained start may have given, which may learn at a rate of their own."""
+        return iter(())
 
     @abstractmethod
     def forward(self, lightness: Tensor, hints: Tensor | None = None) -> Tensor:

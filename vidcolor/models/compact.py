@@ -16,7 +16,9 @@ hint b/110, hint mask.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -156,6 +158,9 @@ class CompactModel(ColorModel):
         self.register_buffer("centers", centers, persistent=False)
         self.centers: Tensor
 
+    def encoder_parameters(self) -> Iterator[nn.Parameter]:
+        return chain(self.stem.parameters(), self.blocks.parameters())
+
     def forward(self, lightness: Tensor, hints: Tensor | None = None) -> Tensor:
         """Mix both heads; returns ab (N, 2, H/2, W/2). See `ColorModel.forward`."""
         heads = self.heads(lightness, hints)
@@ -166,6 +171,14 @@ class CompactModel(ColorModel):
 
     def heads(self, lightness: Tensor, hints: Tensor | None = None) -> Heads:
         """Both heads' own outputs, which training needs apart; inputs as in `forward`."""
+        t2, t4, t8, t16, t32 = self.features(lightness, hints)
+        x = F.relu(self.neck(t32) + self.scene(t32.mean((2, 3)))[:, :, None, None])
+        x = self.up8(self.up16(x, t16), t8)
+        x4 = self.up4(x, t4)
+        return Heads(self.class_head(x4), self.ab_head(self.up2(x4, t2)) * AB_NORM)
+
+    def features(self, lightness: Tensor, hints: Tensor | None = None) -> list[Tensor]:
+        """What the encoder makes of a picture at strides 2, 4, 8, 16 and 32; inputs as above."""
         if hints is None:
             hints = lightness.new_zeros(lightness.shape[0], 3, *lightness.shape[2:])
         planes = torch.cat([(lightness - L_CENT) / L_NORM, hints[:, :2] / AB_NORM, hints[:, 2:]], 1)
@@ -175,11 +188,7 @@ class CompactModel(ColorModel):
             x = block(x)
             if i in TAPS:
                 taps.append(x)
-        t2, t4, t8, t16, t32 = taps
-        x = F.relu(self.neck(t32) + self.scene(t32.mean((2, 3)))[:, :, None, None])
-        x = self.up8(self.up16(x, t16), t8)
-        x4 = self.up4(x, t4)
-        return Heads(self.class_head(x4), self.ab_head(self.up2(x4, t2)) * AB_NORM)
+        return taps
 
     def decode_classes(self, logits: Tensor) -> Tensor:
         """Annealed mean: the expectation of the bin centres at temperature T.

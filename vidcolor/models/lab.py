@@ -1,6 +1,7 @@
 """CIE Lab of sRGB and back, on tensors, for networks and losses that gradients go through.
 
     lab = rgb_to_lab(rgb)           # (N, 3, h, w) in 0..1 -> L 0..100, a, b
+    rgb = lab_to_rgb(lab)
     gray = gray_of_lightness(lab[:, :1])
 
 `vidcolor.color` is the same for films, on arrays. sRGB is IEC 61966-2-1, Lab is CIE 15 with the
@@ -36,6 +37,17 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
     f = lab_curve(torch.einsum("ij,njhw->nihw", matrix, linear))
     x, y, z = f.unbind(1)
     return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], 1)
+
+
+def lab_to_rgb(lab: Tensor) -> Tensor:
+    """(N, 3, h, w) Lab, L in 0..100 -> sRGB, cut to 0..1; colours that sRGB lacks are clipped."""
+    y = (lab[:, 0] + 16) / 116
+    f = torch.stack([y + lab[:, 1] / 500, y, y - lab[:, 2] / 200], 1)
+    share = torch.where(f > 6 / 29, f.clamp(min=0) ** 3, 3 * (6 / 29) ** 2 * (f - 4 / 29))
+    matrix = lab.new_tensor(RGB_TO_XYZ) / lab.new_tensor(WHITE)[:, None]
+    linear = torch.einsum("ij,njhw->nihw", torch.linalg.inv(matrix), share).clamp(0, 1)
+    curve = 1.055 * linear.clamp(min=0.0031308) ** (1 / 2.4) - 0.055
+    return torch.where(linear > 0.0031308, curve, 12.92 * linear)
 
 
 def lab_curve(share: Tensor) -> Tensor:

@@ -61,7 +61,7 @@ class Siggraph17Model(ColorModel):
         self.model3short8 = shortcut(256, 256)
         self.model2short9 = shortcut(128, 128)
         self.model1short10 = shortcut(64, 128)
-        # Never run here; its weights are in the published file, and training may want it.
+        # Colouring never runs it; training does.
         self.model_class = nn.Sequential(nn.Conv2d(256, N_CLASSES, 1))
         self.model_out = nn.Sequential(nn.Conv2d(128, 2, 1), nn.Tanh())
 
@@ -70,17 +70,32 @@ class Siggraph17Model(ColorModel):
 
         The mask goes in as it is, 0 or 1, as in the published code (its training centred it).
         """
-        x = self.planes(lightness, hints).to(next(self.parameters()).dtype)
-        conv1 = self.model1(x)
-        conv2 = self.model2(every_second(conv1))
-        conv3 = self.model3(every_second(conv2))
-        conv4 = self.model4(every_second(conv3))
-        conv7 = self.model7(self.model6(self.model5(conv4)))
-        conv8 = self.model8(self.model8up(conv7) + self.model3short8(conv3))
+        conv1, conv2, conv3 = self.features(lightness, hints)
+        conv8 = self._middle(conv3)
         conv9 = self.model9(self.model9up(conv8) + self.model2short9(conv2))
         conv10 = self.model10(self.model10up(conv9) + self.model1short10(conv1))
         ab: Tensor = self.model_out(conv10)
         return ab.float() * AB_NORM
+
+    def class_scores(self, lightness: Tensor, hints: Tensor | None = None) -> Tensor:
+        """Scores of the published training's first phase: (N, 529, H/4, W/4), the weights' dtype.
+
+        The classes are ab rounded to multiples of 10 in -110..110, a by a.
+        """
+        scores: Tensor = self.model_class(self._middle(self.features(lightness, hints)[-1]))
+        return scores
+
+    def features(self, lightness: Tensor, hints: Tensor | None = None) -> list[Tensor]:
+        """What the first three blocks make of a picture, at its size, its half, its quarter."""
+        x = self.planes(lightness, hints).to(next(self.parameters()).dtype)
+        conv1 = self.model1(x)
+        conv2 = self.model2(every_second(conv1))
+        return [conv1, conv2, self.model3(every_second(conv2))]
+
+    def _middle(self, conv3: Tensor) -> Tensor:
+        conv7 = self.model7(self.model6(self.model5(self.model4(every_second(conv3)))))
+        conv8: Tensor = self.model8(self.model8up(conv7) + self.model3short8(conv3))
+        return conv8
 
     @staticmethod
     def planes(lightness: Tensor, hints: Tensor | None) -> Tensor:

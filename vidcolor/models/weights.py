@@ -52,14 +52,15 @@ def options_of(path: Path) -> dict[str, Any]:
 
     try:
         with safe_open(path, "pt") as file:
-            options = json.loads((file.metadata() or {}).get(OPTIONS_KEY, "{}"))
-    except (SafetensorError, OSError, ValueError):
+            options = json.loads((file.metadata() or {})[NOTES_KEY])["options"]
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
         return {}
     return options if isinstance(options, dict) else {}
 
 
-OPTIONS_KEY = "options"
-"""Where a file's metadata has the options, as JSON."""
+NOTES_KEY = "vidcolor"
+"""Where a file's metadata has what we noted of it, as JSON: one key, since several come in any
+order, and equal weights would have unequal sums."""
 
 
 def sha256_of(path: Path) -> str:

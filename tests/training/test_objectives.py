@@ -1,0 +1,156 @@
+"""What networks are trained towards: each is least at the truth, and falls in training."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.models.made_up import with_classifier
+from vidcolor.errors import TrainingError
+from vidcolor.models.compact import CompactModel
+from vidcolor.models.lab import lab_to_rgb, rgb_to_lab
+from vidcolor.models.osnabrueck import OsnabrueckConfig, OsnabrueckModel
+from vidcolor.models.registry import entry_of
+from vidcolor.models.stclair import StClairModel
+from vidcolor.training.objectives import NAMES, ObjectiveOptions, Truth, make_objective
+from vidcolor.training.perceptual import PerceptualLoss
+
+PAIRS = [
+    ("osnabrueck-121", "classes-121"),
+    ("osnabrueck-regression", "mse"),
+    ("ucsd-eleven", "rgb-l1"),
+    ("ucsd-eleven", "rgb-mse"),
+    ("deepcolor-3", "mse"),
+    ("stclair-autoencoder", "l1"),
+    ("eccv16", "classes-313"),
+    ("siggraph17", "classes-529"),
+    ("siggraph17", "smooth-l1"),
+    ("compact", "two-heads"),
+    ("compact", "classes-313"),
+]
+
+
+@pytest.fixture(scope="module")
+def truth():
+    """Two pictures of 32x32: colour follows lightness, so that there is something to learn."""
+    y, x = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
+    lightness = 50 + 30 * torch.sin(torch.stack([x / 9, y / 7]))[:, None]
+    ab = torch.cat([lightness - 50, 60 - lightness], 1)
+    return Truth(lightness, ab)
+
+
+@pytest.mark.parametrize(("network", "name"), PAIRS)
+def test_a_few_steps_lower_it(truth, network, name):
+    torch.manual_seed(0)
+    model = with_classifier(entry_of(network).build()).train()
+    objective = make_objective(name, ObjectiveOptions())
+    optimizer = torch.optim.Adam(model.parameters(), 1e-4)
+    losses = []
+    for _ in range(4):
+        total, parts = objective(model, truth)
+        assert all(not part.requires_grad for part in parts.values())
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        losses.append(total.item())
+    assert losses[-1] < losses[0]
+
+
+def test_every_objective_is_tried():
+    assert {name for _, name in PAIRS} == set(NAMES)
+
+
+class Oracle(StClairModel):
+    """Answers what it was told to."""
+
+    answer: torch.Tensor
+
+    def forward(self, lightness, hints=None):
+        return self.answer
+
+
+@pytest.mark.parametrize("name", ["mse", "l1", "smooth-l1"])
+def test_distances_are_nothing_at_the_truth_and_more_farther_away(truth, name):
+    oracle, objective = Oracle(), make_objective(name, ObjectiveOptions())
+    losses = []
+    for shift in (0.0, 1.0, 30.0):
+        oracle.answer = truth.ab + shift
+        losses.append(float(objective(oracle, truth).total))
+    assert losses[0] == 0
+    assert losses[1] < losses[2]
+
+
+def test_an_answer_at_half_size_is_compared_at_half_size(truth):
+    oracle, objective = Oracle(), make_objective("mse", ObjectiveOptions())
+    oracle.answer = torch.nn.functional.avg_pool2d(truth.ab, 2)
+    assert float(objective(oracle, truth).total) < 1e-9
+
+
+def test_perceptual_loss_sees_colours_and_gives_gradients(truth):
+    perceptual = PerceptualLoss(CompactModel())
+    ab = truth.ab.clone().requires_grad_()
+    assert float(perceptual(truth.lightness, truth.ab, truth.ab)) == 0
+    near = float(perceptual(truth.lightness, truth.ab + 2, truth.ab))
+    far = perceptual(truth.lightness, ab * 0 - 60, truth.ab)
+    assert 0 < near < far.item()
+    far.backward()
+    wrong = perceptual(truth.lightness, ab + 9, truth.ab)
+    wrong.backward()
+    assert ab.grad is not None
+    assert ab.grad.abs().sum() > 0
+
+
+def test_perceptual_beside_an_objective(truth):
+    torch.manual_seed(0)
+    model = StClairModel()
+    plain = make_objective("mse", ObjectiveOptions())(model, truth)
+    both = make_objective("mse", ObjectiveOptions(perceptual=0.5))(model, truth)
+    assert set(both.parts) == {"ab", "features"}
+    expected = plain.total.item() + 0.5 * both.parts["features"].item()
+    assert both.total.item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("network", "name", "words"),
+    [
+        ("stclair-autoencoder", "classes-121", "classes-121 isn't for stclair-autoencoder"),
+        ("stclair-autoencoder", "classes-313", "doesn't score the 313 colours"),
+        ("stclair-autoencoder", "rgb-l1", "an objective on RGB isn't for stclair-autoencoder"),
+        ("osnabrueck-regression", "classes-121", "has no classes; take mse"),
+        ("stclair-autoencoder", "hinge", "there is no objective 'hinge'"),
+    ],
+)
+def test_what_doesnt_fit_together_is_said(truth, network, name, words):
+    with pytest.raises(TrainingError, match=words):
+        make_objective(name, ObjectiveOptions())(entry_of(network).build(), truth)
+
+
+def test_rebalancing_by_the_datas_counts_needs_them():
+    with pytest.raises(TrainingError, match="own counts needs them"):
+        make_objective("classes-313", ObjectiveOptions(rebalance="data"))
+
+
+def test_dots_are_what_the_report_s_layer_learns(truth):
+    """Trained for a little while, the transposed layer has colours at nine pixels of each 256 and
+    one colour everywhere else; the cured layer has them everywhere."""
+    spread = {}
+    for cured in (False, True):
+        torch.manual_seed(0)
+        config = OsnabrueckConfig(enlarge="resize" if cured else "transposed")
+        model = OsnabrueckModel(config).train()
+        optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+        objective = make_objective("classes-121", ObjectiveOptions())
+        for _ in range(4):
+            optimizer.zero_grad()
+            objective(model, truth).total.backward()
+            optimizer.step()
+        with torch.inference_mode():
+            ab = model.eval()(truth.lightness)[0]
+        tiles = ab.reshape(2, 2, 16, 2, 16)
+        spread[cured] = int((tiles.std((1, 3)).amax(0) > 1e-6).sum())
+    assert spread == {False: 9, True: 256}
+
+
+def test_rgb_of_lab_is_the_way_back():
+    rgb = torch.rand(1, 3, 8, 8)
+    assert (lab_to_rgb(rgb_to_lab(rgb)) - rgb).abs().max() < 1e-4

@@ -1,0 +1,1 @@
+"""Networks measured: `figures` are the values, `bench` makes them, `files` writes them."""
