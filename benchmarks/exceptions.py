@@ -38,8 +38,8 @@ EXCEPTIONS = (
     ),
     Exemption(
         r"closed captions",
-        "Closed captions inside the pictures are kept by libx264 and libx265; other encoders "
-        "can't write them. (The luma column's run was through FFV1.)",
+        "Closed captions inside the pictures are kept in H.264, HEVC and AV1; other pictures can't "
+        "carry them here. (The luma column's run was through FFV1.)",
     ),
     Exemption(
         r"mastering display and light levels",
@@ -47,14 +47,48 @@ EXCEPTIONS = (
         "through which the luma column was measured, has no place for them.",
     ),
     Exemption(
+        r"holds \d+ films",
+        "One film is coloured: the one marked as the default, or else the largest. The others are "
+        "copied as they are.",
+    ),
+    Exemption(
+        r"holds no subtitles of this kind",
+        "Closed captions in a track of their own, as QuickTime has them, have no home in Matroska; "
+        "the film's own container keeps them.",
+    ),
+    Exemption(
         r"^data track .* is left out",
         "A data track (camera telemetry, notes in a broadcast) has no home in Matroska, nor in "
         "general in MP4. Its bytes stay in your source; nothing of picture or sound is in it.",
     ),
     Exemption(
+        r"has frames of .* all become",
+        "Where a recording goes on from one broadcast into another, of another size, depth or "
+        "range, all frames become like those in its middle, as a film in colour has one of each.",
+    ),
+    Exemption(
+        r"change their aspect",
+        "Where the shape of the samples changes on the way, the film in colour says one shape for "
+        "all: that of its middle in a broadcast, else the first.",
+    ),
+    Exemption(
+        r"of another codec, and left",
+        "A track has one codec: where a broadcast's sound goes on as another, that part is left "
+        "out.",
+    ),
+    Exemption(
+        r"hold no line",
+        "Subtitle tracks that never say anything can't be turned into another kind.",
+    ),
+    Exemption(
         r"couldn't be decoded",
         "A recording that was switched on between two keyframes begins with frames that refer to "
         "what isn't there; no decoder shows them. They are counted, and the exit code is 3.",
+    ),
+    Exemption(
+        r"^the clock of .* jumps at",
+        "Where recordings were joined, or a DVD's cells have clocks of their own, the parts follow "
+        "each other without a gap, each with its sound in step.",
     ),
 )
 

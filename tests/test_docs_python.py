@@ -52,7 +52,7 @@ def run_block(code, names):
 def quick_network(name="auto", weights=None):
     """The stand-in under another network's name."""
     model = StandinModel()
-    model.name = "compact" if name == "auto" else name  # type: ignore[misc]
+    model.name = "compact" if name == "auto" else name
     model.accepts_hints = True  # type: ignore[misc]
     return model.eval()
 

@@ -122,7 +122,7 @@ def sentences_about(auto: dict[str, Any]) -> Iterator[str]:
     # Its sentence names the command where no published weights are here at all.
     if auto["better"] and auto["better"] not in auto["why"]:
         yield f"`vidcolor models pull {auto['better']}` brings the one it takes before that."
-    yield "`vidcolor models info NAME` says more about each; `vidcolor models list --all` lists more."
+    yield "`vidcolor models info NAME` says more of each; `vidcolor models list --all` lists more."
 
 
 def listed(entry: ModelEntry, found: WeightsFound) -> dict[str, Any]:

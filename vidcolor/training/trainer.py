@@ -329,6 +329,11 @@ def build_network(recipe: Recipe, folder: Path) -> ColorModel:
         raise TrainingError(
             f"{entry.name} doesn't have the options {recipe.options} of the recipe: {error}."
         ) from error
+    if recipe.data.size % network.size_multiple:
+        raise TrainingError(
+            f"data.size is {recipe.data.size}; {entry.name} takes multiples of "
+            f"{network.size_multiple}."
+        )
     if recipe.start:
         load_weights(network, folder / recipe.start)
     if recipe.backbone:
