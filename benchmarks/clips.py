@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from comparison import FINE_WORDS, WORDS, Check, compare
+from comparison import WORDS, Check, compare
 
 STILLS = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"}
 NO_MEDIA = {".md", ".txt", ".json", ".csv", ".html", ".srt"}
@@ -199,17 +199,22 @@ def judge_output(row: Row, film: Path, output: Path, run: Run) -> list[str]:
     except Exception as error:
         row.problems.append(f"can't be compared: {type(error).__name__}: {error}")
         return []
-    return judge_checks(row, checks, run)
+    return judge_checks(row, checks, run, WORDS)
 
 
-def judge_checks(row: Row, checks: list[Check], run: Run) -> list[str]:
-    """Fill a row's cells; notes on what is explained, and what isn't into the row's problems."""
+def judge_checks(
+    row: Row, checks: list[Check], run: Run, words: dict[str, tuple[str, ...]]
+) -> list[str]:
+    """Fill a row's cells; notes on what is explained, and what isn't into the row's problems.
+
+    `words` are those by which a warning speaks of an area.
+    """
     notes = []
     for check in checks:
         row.cells[check.area] = check.cell
         if check.same:
             continue
-        reason = explanation(check, run)
+        reason = explanation(check, run, words[check.area])
         if reason:
             notes.append(f"{check.area} differ: {reason}.")
         else:
@@ -218,11 +223,10 @@ def judge_checks(row: Row, checks: list[Check], run: Run) -> list[str]:
     return notes
 
 
-def explanation(check: Check, run: Run) -> str:
+def explanation(check: Check, run: Run, words: tuple[str, ...]) -> str:
     """Why a difference is no fault: the source is damaged, or a warning speaks of it."""
     if run.code == DAMAGED and check.area in ("frames", "times", "luma", "sync"):
         return "the source is damaged"
-    words = {**WORDS, **FINE_WORDS}[check.area]
     spoken = [text for text in run.warnings if any(word in text.lower() for word in words)]
     return "a warning says so" if spoken else ""
 

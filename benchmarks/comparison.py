@@ -18,10 +18,10 @@ from pathlib import Path
 import av
 import numpy as np
 from av.stream import Disposition
-from filefacts import Clock, Facts, Track, film_stream, has_luma, read_facts
+from filefacts import RAW, Clock, Facts, Track, film_stream, has_luma, origins_of, read_facts
 from numpy.typing import NDArray
 
-PICTURE_WORDS = ("rotation", "aspect", "matrix", "range", "colour tag")
+PICTURE_WORDS = ("rotation", "aspect", "matrix", "range", "colour tag", "has frames of")
 
 WORDS = {
     "frames": ("frame", "damage"),
@@ -42,7 +42,7 @@ FINE_WORDS = {
     "covers": ("cover", "video track"),
     "data": ("data track", "timecode"),
     "tags": WORDS["tags"],
-    "picture": PICTURE_WORDS,
+    "picture": (*PICTURE_WORDS, "two views"),
     "hdr": ("mastering display",),
     "transparency": ("transparen",),
     "captions": ("caption",),
@@ -68,7 +68,7 @@ NEAR_SECONDS = Fraction(2, 1000)
 
 UNSPECIFIED = 2
 
-CONTAINERS_TAGS = {"handler_name"}
+CONTAINERS_TAGS = {"handler_name", "filename", "mimetype", "stereo_mode"}
 """Tags that one kind of container writes by itself and another doesn't know."""
 
 COMMON_DISPOSITIONS = ~(Disposition.captions | Disposition.descriptions | Disposition.dependent)
@@ -92,19 +92,22 @@ def compare(source: Path, output: Path) -> list[Check]:
         check_tracks("audio", before, after, ("audio",)),
         check_others(before, after),
         check_tags(before, after),
-        check_picture(before, after),
+        check_picture(before, after, without=LINES),
     ]
 
 
-def compare_finely(source: Path, output: Path) -> list[Check]:
-    """One check for each area of FINE_WORDS, in its order. Raises what PyAV raises."""
+def compare_finely(source: Path, output: Path, *, woven: bool = False) -> list[Check]:
+    """One check for each area of FINE_WORDS, in its order. Raises what PyAV raises.
+
+    `woven` asks interlaced pictures to be so still, and to say it.
+    """
     before, after = read_facts(source), read_facts(output)
     checks = [
         *check_frames(source, output),
         *(check_tracks(name, before, after, (kind,)) for kind, name in KINDS.items()),
         check_chapters(before, after),
         check_tags(before, after),
-        check_picture(before, after, without=(*HDR, *LAYERS)),
+        check_picture(before, after, without=(*HDR, *LAYERS, *(() if woven else LINES))),
         check_picture(before, after, "hdr", only=HDR),
         check_picture(before, after, "transparency", only=LAYERS),
         check_captions(before, after),
@@ -127,10 +130,11 @@ class Film:
 
     def frames(self) -> Iterator[av.VideoFrame]:
         """Every frame that decodes; an error is counted and passed over."""
-        with av.open(str(self.path)) as container:
+        with av.open(str(self.path), metadata_errors=RAW) as container:
             stream = film_stream(container)
             stream.thread_type = "SLICE"
-            decoded, demuxed = Clock(container), Clock(container)
+            origins = origins_of(container)
+            decoded, demuxed = Clock(origins), Clock(origins)
             packets = container.demux(stream)
             while True:
                 try:
@@ -187,15 +191,18 @@ def mean_square(old: av.VideoFrame, new: av.VideoFrame) -> float | None:
 
 
 def luma_of(frame: av.VideoFrame) -> NDArray[np.float32] | None:
-    """(height, width) of a planar YUV or gray frame, 0 to 1."""
+    """(height, width) of a planar YUV or gray frame, 0 to 1, alike at 8 bits and above."""
     name, component = frame.format.name, frame.format.components[0]
     if not has_luma(name):
         return None
     wide = component.bits > 8
-    samples = np.frombuffer(memoryview(frame.planes[0]), np.uint16 if wide else np.uint8)
-    lines = samples.reshape(-1, frame.planes[0].line_size // (2 if wide else 1))
+    order = ">" if frame.format.is_big_endian else "<"
+    samples = np.frombuffer(memoryview(frame.planes[0]), f"{order}u2" if wide else np.uint8)
+    # A negative line size means that the lines lie bottom up in memory.
+    size = frame.planes[0].line_size // (2 if wide else 1)
+    lines = samples.reshape(-1, abs(size))[:: 1 if size > 0 else -1]
     shown = lines[: frame.height, : frame.width].astype(np.float32)
-    return np.asarray(shown / np.float32(2**component.bits - 1), dtype=np.float32)
+    return np.asarray(shown / np.float32(2**component.bits), dtype=np.float32)
 
 
 def check_times(
@@ -259,6 +266,9 @@ SAME_MATRICES = {5, 6}
 def check_tracks(area: str, before: Facts, after: Facts, kinds: tuple[str, ...]) -> Check:
     """Tracks of some kinds, matched in order: same payload, same times."""
     old, new = ([t for t in facts.tracks if t.kind in kinds] for facts in (before, after))
+    if "data" in kinds and before.timecode and not old and not new:
+        kept = before.timecode == after.timecode
+        return Check(area, kept, f"timecode {'kept' if kept else 'lost'}")
     if not old and not new:
         return Check(area, True, "none")
     if len(old) != len(new):
@@ -274,13 +284,14 @@ def difference(old: Track, new: Track) -> str:
     if old.words or new.words:
         if old.words != new.words:
             return f"{old.codec} {old.words} became {new.words}"
-    elif old.payload != new.payload:
+    elif old.payload != new.payload and (not old.samples or old.samples != new.samples):
         return f"{old.kind} {old.codec}: {old.packets} packets became other {new.packets}"
     pairs = list(zip(old.times, new.times, strict=False))
     if old.packets != new.packets:
         # The same bytes in other portions.
         pairs = [*pairs[:1], *zip(old.ends[-1:], new.ends[-1:], strict=False)]
-    elif old.kind == "subtitle":
+    elif old.kind == "subtitle" and old.codec != "dvd_subtitle":
+        # A DVD's lines say themselves when they go.
         pairs += zip(old.ends, new.ends, strict=False)
     if old.kind == "video" and old.packets == 1:
         pairs = []  # a cover has no time
@@ -314,9 +325,11 @@ def check_chapters(before: Facts, after: Facts) -> Check:
 
 
 def check_captions(before: Facts, after: Facts) -> Check:
-    """Closed captions inside the pictures."""
-    lost = before.captions and not after.captions
-    return Check("captions", not lost, "lost" if lost else "kept" if before.captions else "none")
+    """Closed captions inside the pictures, those of each picture."""
+    if not before.captions:
+        return Check("captions", True, "none")
+    kept = before.captions == after.captions
+    return Check("captions", kept, "kept" if kept else "differ" if after.captions else "lost")
 
 
 def check_sync(before: Facts, after: Facts) -> Check:
@@ -334,6 +347,11 @@ def check_sync(before: Facts, after: Facts) -> Check:
         if not all(times):
             continue
         for side, name in ((min, "begins"), (max, "ends")):
+            if side is max and len(before.film.times) < before.film.packets:
+                continue  # nobody knows when the picture ends
+            if side is max and old.packets != new.packets:
+                # The same samples in other portions.
+                times = old.ends, before.film.times, new.ends, after.film.times
             sound, film, new_sound, new_film = (side(each) for each in times)
             change = (new_sound - new_film) - (sound - film)
             if abs(change) > NEAR_SECONDS:
@@ -382,13 +400,17 @@ def missing_tags(owner: str, old: dict[str, str], new: dict[str, str], alike: bo
         f"{owner}'s {key}"
         for key, value in old.items()
         # MP4 calls a track's title its name.
-        if value not in (new.get(key), new.get("title") if key == "name" else None, NO_DATE)
+        if value not in (new.get(key), new.get({"name": "title", "title": "name"}.get(key, key)))
+        and value != NO_DATE
         and key not in left_out
     ]
 
 
 HDR, LAYERS = ("HDR display", "HDR levels"), ("transparency",)
 """Facts of a picture that are checked by themselves when films are compared finely."""
+
+LINES = ("lines",)
+"""What a film that is made progressive rightly says otherwise."""
 
 
 def check_picture(

@@ -42,6 +42,11 @@ EXCEPTIONS = (
         "carry them here. (The luma column's run was through FFV1.)",
     ),
     Exemption(
+        r"the picture's colour matrix .* becomes",
+        "Colours are made for the matrices of BT.601, BT.709, BT.2020 and their older kin; a film "
+        "tagged with another gets BT.709's or BT.2020's, with which gray looks the same.",
+    ),
+    Exemption(
         r"mastering display and light levels",
         "HDR10's notes on its mastering display are kept by libx264, libx265 and libsvtav1; FFV1, "
         "through which the luma column was measured, has no place for them.",

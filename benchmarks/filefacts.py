@@ -11,15 +11,16 @@ from __future__ import annotations
 import hashlib
 import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import av
 from av.container import InputContainer
+from av.packet import Packet
 from av.sidedata.sidedata import SideData, Type
 from av.stream import AttachmentStream, Disposition, Stream
 from av.video.stream import VideoStream
@@ -51,6 +52,12 @@ class Track:
     end: Fraction | None = None
     """When all of it is over, where the container says so apart from the packets."""
 
+    begun: bool = False
+    """Whether a packet has come that is shown or heard."""
+
+    samples: str = ""
+    """Digest of what sound without loss is decoded to, whatever it is packed in."""
+
 
 @dataclass
 class Facts:
@@ -66,19 +73,27 @@ class Facts:
     picture: dict[str, object]
     """Size, rotation, aspect and colour tags of the film's stream."""
 
-    captions: bool
-    """Whether closed captions lie in the first pictures."""
+    captions: list[bytes]
+    """What closed captions lie in each of the first pictures; empty where none does."""
+
+    timecode: str = ""
+    """What the film's first frame says on a studio's clock."""
+
+
+RAW = "surrogateescape"
+"""How to take tags that aren't UTF-8: their bytes are what is compared."""
 
 
 def read_facts(path: Path) -> Facts:
-    with av.open(str(path)) as container:
+    with av.open(str(path), metadata_errors=RAW) as container:
         film = film_stream(container)
         chapters = [read_chapter(chapter) for chapter in container.chapters()]
         tracks = {
             stream.index: read_track(stream)
             for stream in container.streams
-            # MP4 keeps its chapters a second time, as a track.
+            # MP4 keeps its chapters a second time, as a track, and a timecode beside the picture's.
             if not (chapters and stream.type == "data" and stream.name == "bin_data")
+            and not (stream.type == "data" and "timecode" in stream.metadata)
         }
         facts = Facts(
             container=container.format.name,
@@ -87,14 +102,23 @@ def read_facts(path: Path) -> Facts:
             film=tracks[film.index],
             tracks=[track for index, track in tracks.items() if index != film.index],
             picture=read_picture(film),
-            captions=False,
+            captions=[],
+            timecode=timecode_of(container),
         )
         read_packets(container, tracks)
-    with av.open(str(path)) as container:
-        looked = first_look(container)
-    facts.captions = bool(looked.pop("captions", False))
+    with av.open(str(path), metadata_errors=RAW) as container:
+        looked, captions = first_look(container)
+    facts.captions = captions if any(captions) else []
     facts.picture |= looked
     return facts
+
+
+def timecode_of(container: InputContainer) -> str:
+    """From the picture, or else from all other places that containers have for it."""
+    streams = film_stream(container), *container.streams.data
+    places = [*(stream.metadata for stream in streams), container.metadata]
+    found = (v for tags in places for k, v in tags.items() if k.lower() == "timecode")
+    return next(found, "")
 
 
 def read_track(stream: Stream) -> Track:
@@ -123,10 +147,12 @@ def read_packets(container: InputContainer, tracks: dict[int, Track]) -> None:
     """Hash every track's payloads and note its packets' times."""
     hashes = {index: hashlib.sha256() for index in tracks}
     streams = [stream for stream in container.streams if stream.type != "attachment"]
-    clocks = {stream.index: Clock(container) for stream in streams}
+    origins = origins_of(container)
+    clocks = {stream.index: Clock(origins) for stream in streams}
+    samples = {index: Samples() for index, track in tracks.items() if is_lossless(track)}
     for packet in container.demux(*streams) if streams else ():
         track, data = tracks.get(packet.stream_index), bytes(packet)
-        if track is None or not data or (track.kind == "video" and packet.is_discard):
+        if track is None or not data or is_hidden(packet, track):
             continue
         if track.codec in TEXTS:
             words = plain_words(data, track.codec)
@@ -135,6 +161,8 @@ def read_packets(container: InputContainer, tracks: dict[int, Track]) -> None:
             track.words.append(words)
         hashes[packet.stream_index].update(bare(data, track.codec))
         track.packets += 1
+        if packet.stream_index in samples:
+            samples[packet.stream_index].put(packet)
         seconds = clocks[packet.stream_index](packet.pts, packet.time_base)
         if seconds is not None:
             track.times.append(seconds)
@@ -142,6 +170,41 @@ def read_packets(container: InputContainer, tracks: dict[int, Track]) -> None:
     for index, track in tracks.items():
         if track.packets:
             track.payload = hashes[index].hexdigest()
+        if index in samples:
+            track.samples = samples[index].digest()
+
+
+def is_lossless(track: Track) -> bool:
+    """Whether decoding a sound gives back what was recorded, or the same to everybody."""
+    lossless = ("flac", "alac", "wavpack", "tta", "mlp")
+    exact = track.codec.startswith(("pcm_", "adpcm_")) or track.codec in lossless
+    return track.kind == "audio" and exact
+
+
+class Samples:
+    """Sums up a sound's samples, as fractions of the loudest; each PCM of 32 bits fits exactly."""
+
+    def __init__(self) -> None:
+        self._sum = hashlib.sha256()
+        self._resampler = av.AudioResampler(format="dbl")
+        self._shape = ""
+
+    def put(self, packet: av.Packet[Any]) -> None:
+        for frame in packet.decode():
+            assert isinstance(frame, av.AudioFrame)
+            self._shape = f"{frame.sample_rate} {frame.layout.nb_channels}"
+            for even in self._resampler.resample(frame):
+                self._sum.update(even.to_ndarray().tobytes())
+
+    def digest(self) -> str:
+        return f"{self._shape} {self._sum.hexdigest()}"
+
+
+def is_hidden(packet: Packet[Any], track: Track) -> bool:
+    """Whether an edit list leaves a packet out. Sound before what is heard gets the decoder going,
+    and is there."""
+    track.begun |= not packet.is_discard
+    return packet.is_discard and (track.kind == "video" or (track.kind == "audio" and track.begun))
 
 
 TEXTS = {"subrip", "text", "ass", "ssa", "webvtt", "mov_text"}
@@ -178,33 +241,62 @@ def bare(data: bytes, codec: str) -> bytes:
 
 
 class Clock:
-    """Ticks of a file in seconds as a player shows them.
+    """Ticks of one of a file's streams in seconds as a player should show them.
 
-    Broadcast clocks begin anywhere and may jump back, where two recordings were joined: they go on
-    from where they were. All others mean what they say, but that no film begins before zero.
+    `origins` are those of the file's parts; a stream's times tell where the next part begins.
     """
 
-    def __init__(self, container: InputContainer) -> None:
-        self._broadcast = container.format.name in ("mpegts", "mpeg")
-        film = film_stream(container)
-        self._origin = min((film.start_time or 0) * Fraction(film.time_base or 1), Fraction(0))
-        if self._broadcast:
-            self._origin = Fraction(container.start_time or 0, av.time_base)
+    def __init__(self, origins: Sequence[Fraction]) -> None:
+        self._origins = list(origins)
         self._last: Fraction | None = None
 
     def __call__(self, ticks: int | None, base: Fraction | None) -> Fraction | None:
         if ticks is None or base is None:
             return None
-        seconds = ticks * Fraction(base) - self._origin
-        if self._broadcast and self._last is not None and self._last - seconds > JUMP_SECONDS:
-            self._origin -= self._last - seconds
-            seconds = self._last
-        self._last = seconds if self._last is None else max(self._last, seconds)
-        return seconds
+        seconds = ticks * Fraction(base)
+        if len(self._origins) > 1 and jumps(self._last, seconds):
+            del self._origins[0]
+        self._last = seconds
+        return seconds - self._origins[0]
 
 
-JUMP_SECONDS = 1
-"""Reordered frames fall back by less; a clock that falls back by more began anew."""
+def origins_of(container: InputContainer) -> list[Fraction]:
+    """What is zero in each part of a file, in the file's own seconds.
+
+    Broadcast clocks begin anywhere, and anew where recordings were joined: then the picture goes
+    on without a gap, at its even rate, and everything else stays where it was to the picture of
+    its part. All others mean what they say, but that no film begins before zero.
+    """
+    film = film_stream(container)
+    if container.format.name not in ("mpegts", "mpeg"):
+        return [min((film.start_time or 0) * Fraction(film.time_base or 1), Fraction(0))]
+    parts: list[list[Fraction]] = [[]]
+    with av.open(container.name, metadata_errors=RAW) as fresh:
+        last = None
+        for packet in fresh.demux(film_stream(fresh)):
+            if packet.pts is None or packet.dts is None:
+                continue
+            decoded = packet.dts * Fraction(packet.time_base)
+            if jumps(last, decoded):
+                parts.append([])
+            last = decoded
+            parts[-1].append(packet.pts * Fraction(packet.time_base))
+    # It is told in microseconds, and is a whole number of ticks.
+    ticks = Fraction(container.start_time or 0, av.time_base) / Fraction(film.time_base or 1)
+    origins = [round(ticks) * Fraction(film.time_base or 1)]
+    for before, after in pairwise(parts):
+        gap = (max(before) - min(before)) / max(1, len(before) - 1)
+        origins.append(min(after) - (max(before) + gap - origins[-1]))
+    return origins
+
+
+BACK_SECONDS, AHEAD_SECONDS = 1, 10
+"""Reordered frames fall back by less, and frames follow each other sooner; a clock that jumps by
+more began anew."""
+
+
+def jumps(last: Fraction | None, now: Fraction) -> bool:
+    return last is not None and not last - BACK_SECONDS <= now <= last + AHEAD_SECONDS
 
 
 def film_stream(container: InputContainer) -> VideoStream:
@@ -247,19 +339,40 @@ LOOKED_AT = 12
 """How many frames are searched for closed captions."""
 
 
-def first_look(container: InputContainer) -> dict[str, object]:
-    """What the first frames say: size, rotation, what is beside them, captions."""
+def first_look(container: InputContainer) -> tuple[dict[str, object], list[bytes]]:
+    """What the first frames say: size, rotation, what is beside them; and their captions."""
     looked: dict[str, object] = {}
+    captions: list[bytes] = []
     try:
         for frame in islice(container.decode(film_stream(container)), LOOKED_AT):
             if "size" not in looked:
                 looked |= {"size": f"{frame.width}x{frame.height}", "rotation": frame.rotation}
                 looked |= {name: side_of(frame, kind) for name, kind in SIDES.items()}
                 looked["transparency"] = "some" if is_see_through(frame, container) else ""
-            looked["captions"] = looked.get("captions") or side_data(frame, Type.A53_CC) != b""
+                looked["lines"] = lines_of(frame)
+            captions.append(side_data(frame, Type.A53_CC))
     except av.error.FFmpegError:
         pass
-    return looked
+    return looked, captions
+
+
+def lines_of(frame: av.VideoFrame) -> str:
+    """Whether a picture's flags call it interlaced, and which lines they say come first."""
+    if not frame.interlaced_frame:
+        return ""
+    graph = av.filter.Graph()
+    start = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
+    )
+    apart, end = graph.add("separatefields"), graph.add("buffersink")
+    start.link_to(apart)
+    apart.link_to(end)
+    graph.configure()
+    graph.push(frame)
+    graph.push(None)
+    # What is shown first begins at the upper line in memory, or at the next.
+    first, second = (cast(av.VideoFrame, graph.pull()).planes[0] for _ in range(2))
+    return "upper first" if first.buffer_ptr < second.buffer_ptr else "lower first"
 
 
 def is_see_through(frame: av.VideoFrame, container: InputContainer) -> bool:
@@ -287,9 +400,12 @@ def side_of(frame: av.VideoFrame, kind: Type) -> str:
 
 
 def side_data(frame: av.VideoFrame, kind: Type) -> bytes:
-    # PyAV's stubs take it for a mapping by name; it yields the data.
-    parts = cast(Iterable[SideData], frame.side_data)
-    return next((bytes(each) for each in parts if each.type is kind), b"")
+    try:
+        # PyAV's stubs take it for a mapping by name; it yields the data.
+        parts = cast(Iterable[SideData], frame.side_data)
+        return next((bytes(each) for each in parts if each.type is kind), b"")
+    except ValueError:
+        return b""  # PyAV gives nothing of a frame that has a kind it doesn't know, such as EXIF
 
 
 def tags_of(metadata: dict[str, str]) -> dict[str, str]:

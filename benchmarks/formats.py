@@ -39,7 +39,8 @@ SUFFIXES_NOT_IN_FOLDERS = {".h264"}
 
 CODE_OF_FILES = """
 import json, sys
-from vidcolor.cli import run_arguments
+from vidcolor.cli import plain_output, run_arguments
+plain_output()
 for source, output, *words in json.load(sys.stdin):
     print(json.dumps({"event": "film", "source": source}), flush=True)
     run_arguments(["run", source, "-o", output, *words, *sys.argv[1:]])
@@ -148,7 +149,7 @@ def table_of(chosen: list[Source], folder: Path) -> list[Row]:
             row.problems.append(f"can't be made: {failed[source.file]}")
             row.cells["but"] = f"**{row.problems[0]}**"
         else:
-            judge(row, place_of(source, films), plain, exact)
+            judge(row, place_of(source, films), plain, exact, woven=WOVEN in source.given)
     return rows
 
 
@@ -296,9 +297,13 @@ class Judged(Row):
     notes: list[str] = field(default_factory=list)
 
 
-def judge(row: Row, film: Path, plain: Batch, exact: Batch) -> None:
+WOVEN = "--deinterlace off"
+"""Words of films that shall stay interlaced."""
+
+
+def judge(row: Row, film: Path, plain: Batch, exact: Batch, *, woven: bool = False) -> None:
     """Fill a row: everything from the plain run, the luma from the exact one."""
-    first, second = judged(film, plain), judged(film, exact)
+    first, second = judged(film, plain, woven=woven), judged(film, exact, woven=woven)
     row.outcome = first.outcome
     row.cells |= first.cells | {"luma": second.cells.get("luma", "")}
     row.problems += first.problems
@@ -311,7 +316,7 @@ def judge(row: Row, film: Path, plain: Batch, exact: Batch) -> None:
     row.cells["but"] = f"**{'; '.join(row.problems)}**" if row.problems else letters
 
 
-def judged(film: Path, batch: Batch) -> Judged:
+def judged(film: Path, batch: Batch, *, woven: bool = False) -> Judged:
     """What became of one film in one batch."""
     run = batch.runs.get(str(film))
     if run is None:
@@ -326,7 +331,7 @@ def judged(film: Path, batch: Batch) -> Judged:
         return this
     this.cells["output"] = output.suffix[1:]
     try:
-        checks = compare_finely(film, output)
+        checks = compare_finely(film, output, woven=woven)
     except Exception as error:
         this.problems.append(f"can't be compared: {type(error).__name__}: {error}")
         return this

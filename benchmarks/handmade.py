@@ -59,9 +59,18 @@ _USER_DATA = b"\0\0\1\xb2"
 
 
 def with_captions(mpeg2: bytes) -> bytes:
-    """An MPEG-2 stream with two letters of closed captions at every picture (ATSC A/53 part 4)."""
-    caption = _USER_DATA + b"GA94\x03" + bytes((0x41, 0xFF, 0xFC, 0xC8, 0xE9, 0xFF))
-    return mpeg2.replace(_FIRST_SLICE, caption + _FIRST_SLICE)
+    """An MPEG-2 stream with closed captions at every picture, two letters and other ones each
+    (ATSC A/53 part 4)."""
+    start, *pictures = mpeg2.split(_FIRST_SLICE)
+    for number, picture in enumerate(pictures):
+        letters = (_LETTERS[number % len(_LETTERS)], _LETTERS[number // len(_LETTERS)])
+        caption = _USER_DATA + b"GA94\x03" + bytes((0x41, 0xFF, 0xFC, *letters, 0xFF))
+        start += caption + _FIRST_SLICE + picture
+    return start
+
+
+_LETTERS = [code if code.bit_count() % 2 else code | 0x80 for code in range(0x41, 0x5B)]
+"""A to Z, each with the bit that makes its number of ones odd."""
 
 
 _VOP = b"\0\0\1\xb6"

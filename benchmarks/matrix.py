@@ -7,7 +7,17 @@ from matrix import SOURCES
 
 from __future__ import annotations
 
-from sources import Source, captioned, cut_in_mid_air, packed, piped, played_twice
+from rarities import CHANGES, RARE_FILES, RARE_TIMES, RARE_TRACKS
+from sources import (
+    Source,
+    an_hour_later,
+    captioned,
+    cut_in_mid_air,
+    packed,
+    piped,
+    played_twice,
+    three_recordings,
+)
 
 H264 = "-c:v libx264 -preset veryfast -pix_fmt yuv420p"
 HEVC = "-c:v libx265 -preset ultrafast -x265-params log-level=error"
@@ -185,6 +195,7 @@ SHAPES = (
     Source("aspect_h264.mkv", "aspect 16:11", look="setsar=16/11", video=H264),
     Source("aspect_ffv1.mkv", "aspect 16:11", look="setsar=16/11", video=FFV1),
     Source("aspect_vp9.webm", "aspect 4:3", look="setsar=4/3", video="-c:v libvpx-vp9"),
+    Source("aspect_av1.mkv", "aspect 16:11", look="setsar=16/11", video="-c:v libsvtav1"),
     Source("aspect.avi", "aspect 12:11", look="setsar=12/11", video="-c:v mpeg4"),
     Source("aspect_raw.avi", "aspect 12:11", look="setsar=12/11", video="-c:v huffyuv"),
     Source("aspect.mpg", "aspect 16:9", look="setdar=16/9", video=MPEG2),
@@ -217,6 +228,14 @@ SHAPES = (
         "stereo.mkv",
         "two views side by side",
         video=f"{H264} -metadata:s:v stereo_mode=left_right",
+    ),
+    *(
+        Source(
+            f"stereo_h264{suffix}",
+            "two views, as H.264 says it in its pictures",
+            video=f"{H264} -x264-params frame-packing=4",
+        )
+        for suffix in (".mp4", ".mkv")
     ),
 )
 
@@ -298,6 +317,27 @@ TIMES = (
         video=H264,
         audio=MP2,
         by_hand=played_twice,
+    ),
+    Source(
+        "joined.vob",
+        "DVD's VOB of two cells, the clock jumps back",
+        video=MPEG2,
+        audio=AC3,
+        by_hand=played_twice,
+    ),
+    Source(
+        "jumped.ts",
+        "two recordings, the clock jumps ahead by an hour",
+        video=H264,
+        audio=MP2,
+        by_hand=an_hour_later,
+    ),
+    Source(
+        "spliced.ts",
+        "three recordings, one of them short, the clock jumps both ways",
+        video=f"{H264} -bf 0",
+        audio=MP2,
+        by_hand=three_recordings,
     ),
     Source(
         "switched_on.ts",
@@ -387,6 +427,21 @@ FIELDS = (
         for first in ("top", "bottom")
         for name, suffix, words in (("mpeg2", ".mpg", MPEG2), ("h264", ".mp4", H264))
     ),
+    *(
+        Source(
+            f"left_{first}_{name}{suffix}",
+            f"interlaced, {first} field first, and left so",
+            size="320x240",
+            rate="50",
+            look=f"{INTERLACE}_{first}",
+            video=f"{words} -flags +ildct+ilme",
+            given="--deinterlace off --overwrite",
+        )
+        for first, name, suffix, words in (
+            ("top", "h264", ".mp4", H264),
+            ("bottom", "mpeg2", ".mpg", MPEG2),
+        )
+    ),
     Source(
         "interlaced_dv.avi",
         "DV, 525 lines, 4:1:1, bottom field first",
@@ -450,6 +505,12 @@ COLOURS = (
         video=f"{FFV1} -pix_fmt yuv420p",
         look=tagged("bt709", "bt709", "bt709"),
     ),
+    Source(
+        "tagged_ycgco.mp4",
+        "tagged YCgCo",
+        video=H264,
+        again=("", f"{COPY} -bsf:v h264_metadata=matrix_coefficients=8"),
+    ),
     Source("hdr10.mkv", "HDR10", video=HDR10, look=PQ),
     Source("hdr10.mp4", "HDR10", video=f"{HDR10} -tag:v hvc1", look=PQ),
     Source(
@@ -468,11 +529,14 @@ COLOURS = (
     Source(
         "partly.mkv",
         "a shot in colour between gray ones",
+        given="--keep-color",
         colored=True,
         look="hue=s='between(t,0.5,1.0)',negate=enable='between(t,0.5,1.0)'",
         video=H264,
     ),
 )
+
+DEEP = "-af aformat=fltp,volume=0.37 -sample_fmt s32"
 
 SOUNDS = (
     *(
@@ -494,8 +558,18 @@ SOUNDS = (
             ("eac3_ts", ".ts", "E-AC-3", "-c:a eac3"),
             ("latm", ".ts", "AAC in LATM", f"{AAC} -mpegts_flags +latm"),
             ("adpcm", ".avi", "ADPCM", "-c:a adpcm_ms"),
+            ("telephone", ".mov", "G.711", "-c:a pcm_mulaw"),
+            ("telephone", ".avi", "G.711", "-c:a pcm_alaw"),
             ("pcm_dvd", ".vob", "PCM of DVD", "-c:a pcm_dvd"),
             ("pcm_bluray", ".m2ts", "PCM of Blu-ray", "-c:a pcm_bluray"),
+            ("pcm_dvd_24", ".vob", "PCM of DVD, 24 bits", f"-c:a pcm_dvd {DEEP} -ac 2"),
+            (
+                "pcm_bluray_24",
+                ".m2ts",
+                "PCM of Blu-ray, 24 bits, six channels",
+                f"-c:a pcm_bluray {DEEP} -ac 6",
+            ),
+            ("pcm_float_be", ".mov", "PCM, float, big-endian", "-c:a pcm_f32be"),
         )
     ),
     *(
@@ -576,8 +650,10 @@ WORDS = titled(
     ("pgs.mkv", "Blu-ray's pictures", "pictures.sup", "-c:s copy"),
     ("pgs.m2ts", "Blu-ray's pictures", "pictures.sup", "-c:s copy"),
     ("dvdsub.mkv", "DVD's pictures", "pictures.sup", "-c:s dvdsub"),
+    ("dvdsub.mp4", "DVD's pictures", "pictures.sup", "-c:s dvdsub"),
     ("dvbsub.mkv", "television's pictures", "pictures.sup", "-c:s dvbsub"),
     ("dvbsub.ts", "television's pictures", "pictures.sup", "-c:s dvbsub"),
+    ("captions.mov", "closed captions in a track (CEA-608)", "lines.scc", "-c:s copy"),
 )
 
 COMPANY = (
@@ -668,6 +744,12 @@ COMPANY = (
         audio=PCM,
     ),
     Source("timecode.mp4", "timecode track", video=f"{H264} -timecode 01:00:00:00"),
+    Source(
+        "timecode_dropped.mov",
+        "timecode track that drops numbers",
+        rate="30000/1001",
+        video=f"{H264} -timecode '00:59:59;20'",
+    ),
     Source("timecode.mxf", "timecode", video=f"{MPEG2} -timecode 01:00:00:00", audio=PCM),
     Source(
         "data.ts",
@@ -741,15 +823,22 @@ COMPANY = (
     ),
 )
 
-SOURCES: tuple[Source, ...] = (
-    *CONTAINERS,
-    *CODECS,
-    *SAMPLES,
-    *SHAPES,
-    *TIMES,
-    *FIELDS,
-    *COLOURS,
-    *SOUNDS,
-    *WORDS,
-    *COMPANY,
-)
+GROUPS: dict[str, tuple[Source, ...]] = {
+    "Containers": CONTAINERS,
+    "Codecs": CODECS,
+    "Samples": SAMPLES,
+    "Shapes": SHAPES,
+    "Times": TIMES,
+    "Interlaced": FIELDS,
+    "Colour tags, high dynamic range, films partly in colour": COLOURS,
+    "Sound": SOUNDS,
+    "Subtitles": WORDS,
+    "Further streams, chapters and tags": COMPANY,
+    "Rare files": RARE_FILES,
+    "Changes on the way": CHANGES,
+    "Rare times": RARE_TIMES,
+    "Rare tracks and tags": RARE_TRACKS,
+}
+"""The parts of the table, under their headings."""
+
+SOURCES: tuple[Source, ...] = tuple(source for group in GROUPS.values() for source in group)

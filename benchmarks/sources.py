@@ -67,6 +67,9 @@ class Source:
     colored: bool = False
     """Whether the picture keeps its colours."""
 
+    given: str = ""
+    """Words for the program, without which it would refuse the film or make another of it."""
+
 
 def make(source: Source, folder: Path) -> Path:
     """Make one source in `folder`, below a folder for its kind of container, unless it is there.
@@ -138,6 +141,26 @@ def played_twice(before: Path, after: Path) -> None:
     after.write_bytes(2 * before.read_bytes())
 
 
+def an_hour_later(before: Path, after: Path) -> None:
+    """Joined by hand with a recording of an hour later: the clock jumps ahead."""
+    _followed(before, after, "-output_ts_offset 3600")
+
+
+def three_recordings(before: Path, after: Path) -> None:
+    """Joined by hand with a short recording of two hours later and one of the time before."""
+    _followed(before, after, "-t 0.4 -output_ts_offset 7200", "-output_ts_offset 50")
+
+
+def _followed(before: Path, after: Path, *parts: str) -> None:
+    """The file's bytes and behind them those of copies made of it, each with words for ffmpeg."""
+    data = before.read_bytes()
+    for words in parts:
+        part = before.with_name(f"part{before.suffix}")
+        ffmpeg("-i", str(before), "-map", "0", "-c", "copy", *words.split(), str(part))
+        data += part.read_bytes()
+    after.write_bytes(data)
+
+
 def cut_in_mid_air(before: Path, after: Path) -> None:
     """A recording that was switched on between two keyframes."""
     data = before.read_bytes()
@@ -167,9 +190,15 @@ def furnish(room: Path) -> None:
         "[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\n"
         "Format: Name, Fontname, Fontsize, PrimaryColour, Bold\n"
         "Style: Default,Arial,16,&H00ffff,1\n\n[Events]\n"
-        "Format: Layer, Start, End, Style, Text\n"
-        "Dialogue: 0,0:00:00.20,0:00:00.70,Default,{\\i1}Guten Tag.\n"
-        "Dialogue: 0,0:00:00.60,0:00:01.40,Default,Auf Wiedersehen!\n",
+        "Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n"
+        "Dialogue: 0,0:00:00.20,0:00:00.70,Default,,0,0,0,,{\\i1}Guten Tag.\n"
+        "Dialogue: 0,0:00:00.60,0:00:01.40,Default,,0,0,0,,Auf Wiedersehen!\n",
+        encoding="utf-8",
+    )
+    (room / "lines.scc").write_text(
+        "Scenarist_SCC V1.0\n\n"
+        "00:00:00:05\t9420 9420 94ae 94ae 9452 9452 97a2 97a2 c8e5 ecec efae 942f 942f\n\n"
+        "00:00:01:05\t942c 942c\n\n",
         encoding="utf-8",
     )
     (room / "pictures.sup").write_bytes(handmade.picture_subtitles(((0.2, 0.6), (0.9, 1.3))))

@@ -264,7 +264,7 @@ def _chapter(number: int, start: float, end: float, title: str) -> AvChapter:
 
 
 def _add_sine(out: OutputContainer, path: Path) -> av.AudioStream:
-    codec = {".webm": "libopus", ".avi": "pcm_s16le"}.get(path.suffix, "aac")
+    codec = {".webm": "libopus", ".avi": "pcm_s16le", ".vob": "ac3"}.get(path.suffix, "aac")
     stream = out.add_stream(codec, rate=48000)
     assert isinstance(stream, av.AudioStream)
     stream.layout = "mono"

@@ -7,7 +7,7 @@ import pytest
 from skimage import color as judge
 
 from tests import tolerances
-from vidcolor.color import ColorSpace, gamut_scale, render_chroma, tone_fade
+from vidcolor.color import SHADOW_FADE, ColorSpace, gamut_scale, render_chroma, tone_fade
 from vidcolor.frames import ColorTags
 
 BT709 = ColorTags(matrix=1, primaries=1, transfer=1, full_range=False)
@@ -97,6 +97,72 @@ def test_shadows_and_highlights_fade_to_neutral():
     assert fade[0] == fade[3] == fade[100] == 0
     np.testing.assert_array_equal(fade[20:94], 1)
     assert np.all(np.diff(fade[:50]) >= 0)
+
+
+WHITE = 203
+"""BT.2408: cd/m2 of diffuse white in high dynamic range."""
+
+
+def shown_pq(code):
+    """BT.2100 table 4: cd/m2 of code values."""
+    root = code ** (1 / 78.84375)
+    light = np.maximum(root - 0.8359375, 0) / (18.8515625 - 18.6875 * root)
+    return 10000 * light ** (1 / 0.1593017578125)
+
+
+def shown_hlg(code):
+    """BT.2100 table 5: cd/m2 on a screen of 1000, of code values (..., 3)."""
+    a, b, c = 0.17883277, 0.28466892, 0.55991073
+    scene = np.where(code <= 0.5, code**2 / 3, (np.exp((code - c) / a) + b) / 12)
+    luminance = scene @ [0.2627, 0.6780, 0.0593]
+    return 1000 * luminance[..., None] ** 0.2 * scene
+
+
+@pytest.mark.parametrize(("tags", "shown"), [(PQ_2020, shown_pq), (HLG_2020, shown_hlg)])
+def test_colors_of_high_range_are_those_of_standard_range(tags, shown):
+    """What a screen shows, beside diffuse white, is the colour that was asked for."""
+    space = ColorSpace(tags, bit_depth=10)
+    codes = np.arange(64, 940, dtype=np.uint16)
+    gray = shown(np.repeat(space.normalize(codes).astype(float)[:, None], 3, axis=1))[:, 0] / WHITE
+    curve = 116 * np.where(gray > 216 / 24389, np.cbrt(gray), gray * 841 / 108 + 4 / 29) - 16
+    np.testing.assert_allclose(space.lightness(codes), np.clip(curve, 0, 100), atol=0.2)
+    luma = codes[(curve > 20) & (curve < 110)][:, None]
+    angles = np.arange(0, 2 * np.pi, np.pi / 8)
+    ab = np.stack([20 * np.cos(angles), 20 * np.sin(angles)])
+    wide = np.repeat(luma, len(angles), axis=1)
+    asked = np.repeat(ab[:, None, :], len(luma), axis=1).astype(np.float32)
+    rgb = rgb_of(space.normalize(wide).astype(float), space.chroma(wide, asked), space)
+    xyz = shown(rgb) / WHITE @ BT2020_TO_XYZ.T
+    lab = judge.xyz2lab(xyz)
+    chroma = np.hypot(lab[..., 1], lab[..., 2])
+    np.testing.assert_allclose(chroma, 20, rtol=tolerances.KEPT_LUMA_CHROMA)
+    turned = np.arctan2(lab[..., 2], lab[..., 1]) - angles
+    turned = np.degrees((turned + np.pi) % (2 * np.pi) - np.pi)
+    assert np.abs(turned).max() < tolerances.KEPT_LUMA_HUE
+    true = np.repeat(curve[(curve > 20) & (curve < 110)][:, None], len(angles), axis=1)
+    assert np.abs(lab[..., 0] - true).max() < tolerances.KEPT_LUMA_LIGHTNESS
+
+
+BT2020_TO_XYZ = np.array(
+    [
+        [0.636958, 0.144617, 0.168881],
+        [0.262700, 0.677998, 0.059302],
+        [0.000000, 0.028073, 1.060985],
+    ]
+)
+
+
+@pytest.mark.parametrize(("tags", "shown"), [(PQ_2020, shown_pq), (HLG_2020, shown_hlg)])
+def test_shadows_of_the_same_light_fade_alike(tags, shown):
+    space = ColorSpace(tags, bit_depth=10)
+    luma = np.linspace(0.05, 0.5, 300, dtype=np.float32)
+    light = shown(np.repeat(luma.astype(float)[:, None], 3, axis=1))[:, 0] / WHITE
+    low, high = SHADOW_FADE[0] / 12.92, ((SHADOW_FADE[1] + 0.055) / 1.055) ** 2.4
+    fade = tone_fade(luma, space.shadow_fade)
+    assert np.all(fade[light > high * 1.01] == 1)
+    assert np.all(fade[light < low / 2] < 0.02)
+    assert np.all(np.diff(fade) >= 0)
+    assert ColorSpace(BT709, bit_depth=10).shadow_fade == SHADOW_FADE
 
 
 def test_color_ends_where_the_object_ends():

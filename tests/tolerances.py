@@ -36,3 +36,27 @@ STILL_LIGHTNESS_MEAN = {8: 0.3, 16: 0.002}
 
 STILL_LAB = 0.01
 """Lab of a still's samples and back against scikit-image's, Lab units: by tables, in float32."""
+
+SSIM = 1e-5
+"""Our SSIM, in float32, against scikit-image's in float64; 4e-7 was seen."""
+
+CIEDE2000 = 3e-4
+"""Our CIEDE2000, in float32, against scikit-image's in float64; 4e-5 was seen, of differences over
+100. What a person sees begins at about 1."""
+
+EVALUATION = {
+    "psnr": 2e-3,
+    "ssim": 1e-4,
+    "ciede2000": 2e-3,
+    "ciede2000_p90": 5e-3,
+    "auc": 1e-4,
+    "auc_rebalanced": 2e-3,
+    "colorfulness": 5e-3,
+    "accuracy": 2e-3,
+}
+"""Measures of a coloured photograph against the same by scikit-image's Lab: constants are rounded
+differently, and a pixel at a threshold, or between two bins, falls to the other side."""
+
+KEPT_LUMA_CHROMA, KEPT_LUMA_HUE, KEPT_LUMA_LIGHTNESS = 0.03, 0.5, 2.0
+"""Share, degrees and Lab units: a colour of chroma 20 shown after one step, which keeps luma where
+the colour itself would have a little less."""

@@ -54,9 +54,10 @@ RGB_709_TO_2020 = np.array(
 )
 
 SHADOW_FADE = (0.03, 0.20)
-"""Luma between which colour fades in: networks paint deep shadows blue and red."""
+"""Luma of standard range between which colour fades in: networks paint deep shadows blue and
+red."""
 HIGHLIGHT_FADE = (0.94, 1.0)
-"""Luma between which colour fades out."""
+"""Luma between which colour fades out; in high dynamic range, highlights far over white."""
 GUIDE_RADIUS = 4
 """Half side of the guided filter's window, in samples of the small guide."""
 GUIDE_EPSILON = 1e-3
@@ -70,6 +71,10 @@ REFERENCE_WHITE_PQ = 203 / 10000
 """BT.2408: diffuse white of HDR programmes, as a share of PQ's 10,000 cd/m2."""
 REFERENCE_WHITE_HLG = 0.265
 """Scene light of HLG's reference white (75 % signal)."""
+HLG_GAMMA = 1.2
+"""BT.2100: a screen of 1000 cd/m2 shows the scene's luminance to this power, hue kept."""
+HLG_LUMINANCE = np.array([0.2627, 0.6780, 0.0593], np.float32)
+"""BT.2100: shares of red, green and blue in it."""
 
 TABLE_STEPS = 4096
 """Steps of a still's tables over the square root of light: errors are far under a 16-bit code."""
@@ -81,10 +86,14 @@ GAMUT_HALVINGS = 12
 
 @dataclass(frozen=True)
 class Transfer:
-    """A transfer curve between code values in 0..1 and light, 1.0 being diffuse white."""
+    """A transfer curve between code values in 0..1 and the light that a screen shows, 1.0 being
+    diffuse white."""
 
     decode: Callable[[Floats], Floats]
+    """Of gray, any shape."""
+
     encode: Callable[[Floats], Floats]
+    """Of red, green and blue, (..., 3)."""
 
 
 class ColorSpace:
@@ -109,6 +118,15 @@ class ColorSpace:
         """Luma codes -> 0..1 between black and white, clipped; float32, same shape."""
         values = (luma.astype(np.float32) - self.luma_offset) / np.float32(self.luma_span)
         return np.clip(values, 0, 1, out=values)
+
+    @cached_property
+    def shadow_fade(self) -> tuple[float, float]:
+        """SHADOW_FADE as luma of this film's transfer curve, at the same light."""
+        if self.transfer is SRGB:
+            return SHADOW_FADE
+        light = srgb_decode(np.array(SHADOW_FADE, np.float32))
+        low, high = self.transfer.encode(np.stack([light] * 3, axis=-1))[:, 0]
+        return float(low), float(high)
 
     @cached_property
     def _cube_root_table(self) -> Floats:
@@ -345,12 +363,14 @@ HLG_A, HLG_B, HLG_C = 0.17883277, 0.28466892, 0.55991073
 
 def hlg_decode(code: Floats) -> Floats:
     upper = (np.exp((np.maximum(code, 0.5) - HLG_C) / HLG_A) + HLG_B) / 12
-    light = np.where(code <= 0.5, code * code / 3, upper)
-    return np.asarray(light / REFERENCE_WHITE_HLG, np.float32)
+    scene = np.where(code <= 0.5, code * code / 3, upper)
+    return np.asarray((scene / REFERENCE_WHITE_HLG) ** HLG_GAMMA, np.float32)
 
 
 def hlg_encode(light: Floats) -> Floats:
-    scene = np.maximum(light * REFERENCE_WHITE_HLG, 0)
+    luminance = np.maximum(light @ HLG_LUMINANCE, 1e-6)[..., None]
+    scene = light * luminance ** np.float32(1 / HLG_GAMMA - 1) * REFERENCE_WHITE_HLG
+    scene = np.maximum(scene, 0)
     upper = HLG_A * np.log(np.maximum(12 * scene, 1) - HLG_B) + HLG_C
     return np.asarray(np.where(scene <= 1 / 12, np.sqrt(3 * scene), upper), np.float32)
 
@@ -386,7 +406,7 @@ def render_chroma(
         band = slice(top, top + BAND_ROWS)
         luma_band = space.normalize(y[band])
         cb, cr = (s[band] * luma_band + o[band] for s, o in zip(slopes, offsets, strict=True))
-        scale = gamut_scale(luma_band, cb, cr, space) * tone_fade(luma_band)
+        scale = gamut_scale(luma_band, cb, cr, space) * tone_fade(luma_band, space.shadow_fade)
         u[band] = space.quantize(cb * scale)
         v[band] = space.quantize(cr * scale)
     return u, v
@@ -427,9 +447,12 @@ def gamut_scale(y: Floats, cb: Floats, cr: Floats, space: ColorSpace) -> Floats:
     return np.asarray(scale, np.float32)
 
 
-def tone_fade(y: Floats) -> Floats:
-    """Factor 0..1 that takes colour out of deep shadows and burnt highlights."""
-    low, high = (np.float32(edge) for edge in SHADOW_FADE)
+def tone_fade(y: Floats, shadow: tuple[float, float] = SHADOW_FADE) -> Floats:
+    """Factor 0..1 that takes colour out of deep shadows and burnt highlights.
+
+    shadow: the luma between which colour fades in.
+    """
+    low, high = (np.float32(edge) for edge in shadow)
     rise = np.clip((y - low) / (high - low), 0, 1)
     rise *= rise * (3 - 2 * rise)
     low, high = (np.float32(edge) for edge in HIGHLIGHT_FADE)

@@ -22,6 +22,10 @@ Plane = NDArray[np.uint8] | NDArray[np.uint16]
 
 StreamKind = Literal["video", "audio", "subtitle", "attachment", "data"]
 
+FieldOrder = Literal["top", "bottom"]
+"""Which lines of an interlaced frame are shown first: the odd ones, from the uppermost on, or the
+even ones."""
+
 Fields = Literal["progressive", "top", "bottom", "flagged"]
 """How a film's lines were shot: all at once, or the odd and the even ones in turn, named by those
 that come first; `flagged` is interlaced with the order in each frame's own flag."""
@@ -123,7 +127,21 @@ class VideoInfo:
     """Whether a seek may replace linear reading."""
 
     streams: tuple[StreamInfo, ...]
+    foreign_matrix: int | None = None
+    """The matrix that the source is tagged with where no colours can be made for it; `tags` has
+    another then, with which gray looks the same."""
+
     hdr: Hdr | None = None
+    views: str = ""
+    """How each picture holds two views, in Matroska's words such as `left_right`; mostly none."""
+
+    views_tagged: bool = False
+    """Whether that is said by a tag of the stream, not in the pictures."""
+
+    scene_notes: tuple[str, ...] = ()
+    """Names of what its pictures carry that tells screens how to show each scene: `HDR10+`,
+    `Dolby Vision`, `HDR Vivid`."""
+
     transparent: bool = False
     """Whether its pictures have an alpha plane, which is dropped."""
 
@@ -132,6 +150,12 @@ class VideoInfo:
 
     flagged_interlaced: bool = False
     """Whether the first frames say that they are interlaced; flags lie both ways."""
+
+    flagged_order: FieldOrder = "top"
+    """Which lines come first, by the same flags."""
+
+    clock_jumps: bool = False
+    """Whether a broadcast's clock is seen to begin anew on the way; its length is a guess then."""
 
     @property
     def upright_size(self) -> tuple[int, int]:
@@ -159,6 +183,9 @@ class Frame:
     damaged: bool = False
     """The decoder reported damage in this frame."""
 
+    captions: bytes = b""
+    """Closed captions that ride in it, three bytes a piece as ATSC A/53 has them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PictureFormat:
@@ -172,6 +199,9 @@ class PictureFormat:
     height: int
     chroma_width: int
     chroma_height: int
+    fields: FieldOrder | None = None
+    """Which lines come first of pictures that say they are interlaced; a chroma line then belongs
+    to luma lines of its own moment. None for whole pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +213,8 @@ class Picture:
     y: Plane
     u: Plane
     v: Plane
+    captions: bytes = b""
+    """As the frame's that it was made of."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,9 +29,10 @@ from vidcolor.errors import ColorSourceError
 from vidcolor.facts import GRAY_CHROMA, FilmFacts, facts_of, frame_has_color
 from vidcolor.frames import Fields, Frame, Picture, PictureFormat, Plane, VideoInfo
 from vidcolor.inference import Engine
+from vidcolor.media.probe import words_on_films
 from vidcolor.media.read import read_frames, sample_pairs
 from vidcolor.prefetch import prefetched
-from vidcolor.resample import enlarge, refit, shrink, stretch, turn
+from vidcolor.resample import Size, enlarge, refit, shrink, stretch, turn
 from vidcolor.settings import Settings
 from vidcolor.shots import REACH_FRAMES as CUT_REACH_FRAMES
 from vidcolor.shots import thumbnail, thumbnail_difference
@@ -102,6 +103,8 @@ class Colorizer:
         """Sentences about what of the source won't be as it was."""
         said = []
         path, settings = self.info.path, self.settings
+        if several := words_on_films(self.info):
+            said.append(several)
         if self.fields != "progressive":
             order = {"top": ", upper lines first", "bottom": ", lower lines first"}
             said.append(
@@ -241,9 +244,9 @@ class Colorizer:
         """The frame with its own chroma, refitted only where the output's planes have another
         size."""
         assert frame.chroma is not None
-        size = (self.format.chroma_width, self.format.chroma_height)
-        u, v = (refit(plane, size) for plane in frame.chroma)
-        return Picture(frame.pts, frame.duration, frame.luma, u, v)
+        cb, cr = frame.chroma
+        u, v = self._by_moment(lambda lines, size: (refit(cb[lines], size), refit(cr[lines], size)))
+        return Picture(frame.pts, frame.duration, frame.luma, u, v, frame.captions)
 
     def _render(self, frame: Frame, small: NDArray[np.uint8], ab: Floats) -> Picture:
         if self.settings.preserve == "lightness":
@@ -253,7 +256,7 @@ class Colorizer:
             u, v = self._render_luma(frame, small, ab)
         self._clear_bars(u)
         self._clear_bars(v)
-        return Picture(frame.pts, frame.duration, y, u, v)
+        return Picture(frame.pts, frame.duration, y, u, v, frame.captions)
 
     def _render_luma(
         self, frame: Frame, small: NDArray[np.uint8], ab: Floats
@@ -262,13 +265,15 @@ class Colorizer:
         wide = enlarge(ab, self.small_size)
         planes = np.moveaxis(wide, 2, 0) * np.float32(self.settings.saturation)
         chroma = self.small_space.chroma(small, planes)
-        return render_chroma(
-            frame.luma,
-            small,
-            chroma,
-            self.space,
-            size=(self.format.chroma_width, self.format.chroma_height),
-            guide_space=self.small_space,
+        return self._by_moment(
+            lambda lines, size: render_chroma(
+                frame.luma[lines],
+                small,
+                chroma,
+                self.space,
+                size=size,
+                guide_space=self.small_space,
+            )
         )
 
     def _render_lightness(self, frame: Frame, ab: Floats) -> tuple[Plane, Plane, Plane]:
@@ -277,9 +282,29 @@ class Colorizer:
         wide = enlarge(ab, size)
         planes = np.moveaxis(wide, 2, 0) * np.float32(self.settings.saturation)
         y, chroma = self.space.planes_with_lightness(frame.luma, planes)
-        chroma_size = (self.format.chroma_width, self.format.chroma_height)
-        small = shrink(chroma, chroma_size)
-        return y, self.space.quantize(small[..., 0]), self.space.quantize(small[..., 1])
+
+        def shrunk(lines: slice, size: Size) -> tuple[Plane, Plane]:
+            small = shrink(chroma[lines], size)
+            return self.space.quantize(small[..., 0]), self.space.quantize(small[..., 1])
+
+        return y, *self._by_moment(shrunk)
+
+    def _by_moment(
+        self, render: Callable[[slice, Size], tuple[Plane, Plane]]
+    ) -> tuple[Plane, Plane]:
+        """Chroma planes as `render` gives them for some of the picture's lines, at a size.
+
+        All lines at once, but for interlaced pictures whose chroma has fewer lines than their
+        luma: there each chroma line belongs to luma lines of its own moment, every second one.
+        """
+        width, height = self.format.chroma_width, self.format.chroma_height
+        if self.format.fields is None or height == self.format.height:
+            return render(slice(None), (width, height))
+        kind = np.uint8 if self.format.bit_depth == 8 else np.uint16
+        u, v = np.empty((height, width), kind), np.empty((height, width), kind)
+        for lines in (slice(0, None, 2), slice(1, None, 2)):
+            u[lines], v[lines] = render(lines, (width, len(range(height)[lines])))
+        return u, v
 
     def _clear_bars(self, plane: Plane) -> None:
         """Make the bars exactly neutral."""

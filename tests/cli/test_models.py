@@ -85,7 +85,7 @@ def test_list_of_everything(run):
     assert "standin" not in run("list")[1]
     code, out, _ = run("list", "--all")
     assert code == 0
-    assert all(len(line) <= 90 for line in out.split("\n\n")[0].splitlines())
+    assert all(len(line) <= 100 for line in out.split("\n\n")[0].splitlines())
     assert next(line for line in out.splitlines() if line.startswith("standin")).split()[1] == "-"
 
 

@@ -121,6 +121,21 @@ IMAGE = [
     (["empty.png", "--model", "compcat"], ["compact"]),
     (["lost*.png"], ["lost*.png"]),
 ]
+EVALUATE = [
+    (["--photos", "missing"], ["missing"]),
+    (["--photos", "nothing"], ["nothing"]),
+    (["--photos", "text.jpg"], ["text.jpg"]),
+    (["--photos", ""], ["--photos"]),
+    (["--photos", "nothing", "--model", "compcat"], ["compcat", "compact"]),
+    (["--photos", "nothing", "--model", "compact=absent.pth"], ["absent.pth"]),
+    (["--photos", "nothing", "--model", "compact=", "--model", "eccv16"], ["compact="]),
+    (["--photos", "nothing", "--model", "compact=a", "--weights", "b"], ["--weights"]),
+    (["--photos", "nothing", "--size", "many"], ["--size", "many"]),
+    (["--photos", "nothing", "--limit", "-1"], ["--limit", "-1"]),
+    (["--photos", "nothing", "--device", "gpu"], ["gpu", "cuda"]),
+    (["--photos", "nothing", "-o", "typo.toml"], ["typo.toml", "folder"]),
+    (["--photos", "nothing", "-o", "absent/deep"], ["absent"]),
+]
 OTHERS = [
     (["models", "info", "compcat"], ["compact"]),
     (["models", "pull", "siggraf17"], ["siggraph17"]),
@@ -137,6 +152,7 @@ CASES = [
     *((["run", "--dry-run", *words], said) for words, said in FILM + RUN),
     *((["preview", *words], said) for words, said in FILM + PREVIEW),
     *((["image", *words], said) for words, said in IMAGE),
+    *((["evaluate", *words], said) for words, said in EVALUATE),
     *OTHERS,
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import av
 import pytest
 
 from tests.clips import make_clip
@@ -70,3 +71,42 @@ def test_where_it_cannot_be_that_is_said(film, tmp_path):
     run_film(order, report=lambda event: said.append(event))
     texts = [event.text for event in said if isinstance(event, Warned)]
     assert any("mastering display" in text for text in texts), texts
+
+
+def test_notes_on_scenes_are_missed_aloud(film, tmp_path):
+    noted = tmp_path / "film.mkv"
+    with av.open(str(film)) as source, av.open(str(noted), "w") as out:
+        video = out.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                unit = b"\x4e\x01\x04" + bytes((len(HDR10_PLUS),)) + HDR10_PLUS + b"\x80"
+                whole = av.Packet(len(unit).to_bytes(4, "big") + unit + bytes(packet))
+                whole.pts, whole.dts, whole.time_base = packet.pts, packet.dts, packet.time_base
+                whole.is_keyframe, whole.stream = packet.is_keyframe, video
+                out.mux(whole)
+    assert probe(film).scene_notes == ()
+    assert probe(noted).scene_notes == ("HDR10+",)
+    output = tmp_path / "film.color.mkv"
+    assert any("the HDR10+ notes" in text for text in warnings_of(noted, output))
+    assert probe(output).scene_notes == ()
+    assert not any("notes" in text for text in warnings_of(film, tmp_path / "other.mkv"))
+
+
+def written(*fields):
+    """(value, bits) one after the other, filled up to whole bytes."""
+    bits = "".join(f"{value:0{width}b}" for value, width in fields)
+    return int(bits.ljust(-(-len(bits) // 8) * 8, "0"), 2).to_bytes(-(-len(bits) // 8), "big")
+
+
+# One window that is the whole picture (SMPTE ST 2094-40): three brightest, the mean, no
+# distribution, no bright share, no curve, no weight of saturation.
+HDR10_PLUS = b"\xb5\x00\x3c\x00\x01\x04\x01" + written(
+    *((1, 2), (400, 27), (0, 1)), *[(50_000, 17)] * 4, *((0, 4), (1, 10), (0, 1), (0, 1), (0, 1))
+)
+
+
+def warnings_of(source, output):
+    said = []
+    order = Order(source=source, output=output, settings=Settings(model="standin", threads=1))
+    run_film(order, report=lambda event: said.append(getattr(event, "text", "")))
+    return said

@@ -13,6 +13,7 @@ from tests.media.films import shared_clip
 from vidcolor.errors import SourceError
 from vidcolor.media.pixels import is_transparent
 from vidcolor.media.probe import probe
+from vidcolor.media.tracks import lost_in_picture
 
 
 def test_a_film_is_described(tmp_path):
@@ -167,3 +168,15 @@ def test_transparency_is_seen_where_it_is_used(pixel_format, opacity):
 
 def test_a_film_without_alpha_is_not_transparent(tmp_path):
     assert not probe(make_clip(tmp_path / "film.mkv", frames=2)).transparent
+
+
+def test_a_matrix_no_colours_can_be_made_for_gives_way_aloud(tmp_path):
+    for primaries, matrix in (("bt709", 1), ("bt2020", 9)):
+        options = {"x264-params": f"colorprim={primaries}:transfer=bt709:colormatrix=YCgCo"}
+        film = probe(make_clip(tmp_path / "film.mkv", frames=2, options=options))
+        assert (film.foreign_matrix, film.tags.matrix) == (8, matrix)
+        (said,) = lost_in_picture(film, "h264")
+        assert "(YCgCo) becomes BT." in said
+    usual = probe(make_clip(tmp_path / "usual.mkv", frames=2))
+    assert usual.foreign_matrix is None
+    assert list(lost_in_picture(usual, "h264")) == []

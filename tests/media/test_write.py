@@ -14,7 +14,13 @@ import pytest
 from tests.clips import make_clip
 from tests.media.films import FAST, tinted, write_segment
 from vidcolor.errors import EncoderError, OutputError, SettingsError
-from vidcolor.media.choice import EncoderChoice, choose_encoder, picture_format
+from vidcolor.media.choice import (
+    EncoderChoice,
+    another_codec,
+    choose_encoder,
+    encoder_options,
+    picture_format,
+)
 from vidcolor.media.probe import probe
 from vidcolor.media.read import read_frames
 from vidcolor.media.write import SegmentWriter, try_encoder
@@ -265,6 +271,58 @@ def test_misfit_planes_and_falling_times_are_caught(tmp_path):
 def test_source_is_the_sources_own_codec_where_it_can_be(tmp_path, codec, pixel_format, encoder):
     film = make_clip(tmp_path / "film.mkv", frames=3, codec=codec, pixel_format=pixel_format)
     assert choose_encoder(probe(film), Settings(codec="source")).codec == encoder
+
+
+@pytest.mark.parametrize(
+    ("codec", "pixel_format", "size", "encoder", "words"),
+    [
+        ("libsvtav1", "yuv420p", (64, 48), "libsvtav1", None),
+        ("libx265", "yuv420p10le", (64, 48), "libx265", None),
+        ("ffv1", "gray", (7, 5), "ffv1", None),
+        ("mpeg4", "yuv420p", (64, 48), "libx264", "can't stay mpeg4: no encoder for mpeg4"),
+        ("prores_ks", "yuv444p10le", (64, 48), "libx265", "prores_ks can't encode 12-bit"),
+    ],
+)
+def test_another_codec_than_the_sources_is_said(
+    tmp_path, codec, pixel_format, size, encoder, words
+):
+    width, height = size
+    film = make_clip(
+        tmp_path / "film.mkv",
+        frames=2,
+        codec=codec,
+        pixel_format=pixel_format,
+        width=width,
+        height=height,
+    )
+    info, settings = probe(film), Settings(codec="source")
+    choice = choose_encoder(info, settings)
+    assert choice.codec == encoder
+    said = another_codec(info, settings, choice)
+    assert (said is None) if words is None else words in (said or "")
+    assert another_codec(info, Settings(codec="libx264"), choice) is None
+
+
+def test_small_pictures_get_an_encoder_that_takes_them(tmp_path):
+    info = probe(
+        make_clip(tmp_path / "f.mkv", frames=1, width=8, height=8, pixel_format="yuv420p12le")
+    )
+    assert choose_encoder(info, Settings(threads=1)).codec == "ffv1"
+    with pytest.raises(EncoderError, match=r"smaller than 16x16, .* use ffv1"):
+        choose_encoder(info, Settings(codec="libx265"))
+
+
+def test_x265_goes_without_its_tree_where_that_kills_the_program(tmp_path):
+    settings = Settings(codec="libx265", threads=1)
+    for width, without in ((16, True), (48, True), (50, False)):
+        film = make_clip(tmp_path / "f.mkv", frames=1, width=width)
+        options = encoder_options(choose_encoder(probe(film), settings))
+        assert ("cutree=0" in options["x265-params"].split(":")) == without
+    given = Settings(codec="libx265", encoder_options=(("x265-params", "aq-mode=0"),), threads=1)
+    narrow = probe(make_clip(tmp_path / "narrow.mkv", frames=12, width=40))
+    assert "cutree=0:aq-mode=0" in encoder_options(choose_encoder(narrow, given))["x265-params"]
+    frames = list(read_frames(narrow))
+    assert write_segment(tmp_path / "0.mkv", narrow, frames, given).pts
 
 
 def test_a_crf_beyond_the_sources_codec_is_refused_once_that_is_known(tmp_path):

@@ -28,6 +28,8 @@ from vidcolor.cli.completion import InstallCompletion, ShowCompletion, with_shel
 from vidcolor.cli.config import config_app
 from vidcolor.cli.doctor import EPILOG as DOCTOR_EPILOG
 from vidcolor.cli.doctor import doctor_command
+from vidcolor.cli.evaluate import EPILOG as EVALUATE_EPILOG
+from vidcolor.cli.evaluate import evaluate_command
 from vidcolor.cli.image import EPILOG as IMAGE_EPILOG
 from vidcolor.cli.image import image_command
 from vidcolor.cli.inputs import FILM_SUFFIXES
@@ -37,6 +39,8 @@ from vidcolor.cli.preview import EPILOG as PREVIEW_EPILOG
 from vidcolor.cli.preview import preview_command
 from vidcolor.cli.run import EPILOG as RUN_EPILOG
 from vidcolor.cli.run import run_command
+from vidcolor.cli.train import EPILOG as TRAIN_EPILOG
+from vidcolor.cli.train import train_command
 from vidcolor.errors import UsageError, VidcolorError
 from vidcolor.threads import quiet_threads
 
@@ -64,6 +68,8 @@ app.command("image", epilog=IMAGE_EPILOG)(image_command)
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(models_app, name="models")
 app.add_typer(config_app, name="config")
+app.command("evaluate", epilog=EVALUATE_EPILOG)(evaluate_command)
+app.command("train", epilog=TRAIN_EPILOG)(train_command)
 app.command("doctor", epilog=DOCTOR_EPILOG)(doctor_command)
 
 
@@ -110,7 +116,7 @@ def run_arguments(arguments: Sequence[str]) -> int:
 
 def interruption_sentence(arguments: Sequence[str]) -> str:
     """What to say after Ctrl-C: some commands go on where they were."""
-    goes_on = "run" in arguments[:1] and "--dry-run" not in arguments
+    goes_on = arguments[:1] in (["run"], ["train"]) and "--dry-run" not in arguments
     if not goes_on and "pull" not in arguments[:2]:
         return "interrupted."
     but = ", without --restart," if "--restart" in arguments else ""

@@ -26,8 +26,8 @@ from vidcolor.errors import SourceError, UsageError, VidcolorError
 from vidcolor.jobs.naming import KEPT_SUFFIXES, MADE, output_for
 
 _OTHER_SUFFIXES = (
-    "3g2 3gp asf avi divx dv f4v flv gif m2ts m2v mpe mpeg mpg mts mxf nut ogm ogv qt rm rmvb ts "
-    "vob webm wmv y4m"
+    "3g2 3gp amv apng asf avi divx dv evo f4v flv gif gxf ivf m1v m2t m2ts m2v mj2 mpe mpeg mpg "
+    "mpv mts mxf nut ogm ogv qt rm rmvb tod tp trp ts vob vro webm wmv wtv y4m"
 )
 FILM_SUFFIXES = KEPT_SUFFIXES | {f".{name}" for name in _OTHER_SUFFIXES.split(" ")}
 """Files of a folder that count as films."""

@@ -171,6 +171,7 @@ def fate_words(stream: StreamPlan, work: Work) -> str:
         "picture": f"coloured: {encoder_words(work)}",
         "copy": "copied bit for bit",
         "convert": f"converted to {stream.becomes}",
+        "unwrap": f"its samples kept as {stream.becomes}",
         "cover": "kept as an attached picture",
         "attach": "kept as an attachment",
         "leave": f"left out: {stream.why}",

@@ -310,7 +310,9 @@ def _stream_plans(film: _Film, company: Company, loads: dict[int, Load]) -> tupl
 def _becomes(track: Track, codec: str, choice: EncoderChoice) -> str:
     if track.way == "leave":
         return ""
-    return {"picture": choice.codec, "convert": track.codec}.get(track.way, codec)
+    if track.way == "picture":
+        return choice.codec
+    return track.codec or codec
 
 
 def _todo(job: Job, done: dict[int, Finished], times: Sequence[int]) -> tuple[int, ...]:

@@ -31,7 +31,14 @@ from vidcolor.jobs.events import Event, Phase, Progress, Started, Warned
 from vidcolor.jobs.folder import Finished, Job, JobFolder, folder_path
 from vidcolor.jobs.identity import Identity, identity, source_fingerprint
 from vidcolor.jobs.plan import Moment, cut_range, plan_segments
-from vidcolor.media.choice import EncoderChoice, choose_encoder, picture_format, refuse_encoder
+from vidcolor.media.choice import (
+    EncoderChoice,
+    another_codec,
+    choose_encoder,
+    picture_format,
+    refuse_encoder,
+)
+from vidcolor.media.clock import words_on_jumps
 from vidcolor.media.join import SegmentFile, check_output_container, join_segments
 from vidcolor.media.probe import probe
 from vidcolor.media.read import PacketIndex, index_packets
@@ -257,6 +264,8 @@ def _open_film(order: Order, report: Report) -> _Film:
         raise SourceError(f"{order.source} is empty (0 bytes); try another copy of the film.")
     info = probe(order.source)
     choice = choose_encoder(info, order.settings)
+    if instead := another_codec(info, order.settings, choice):
+        report(Warned(text=instead))
     for warning in check_output_container(info, order.output, choice):
         report(Warned(text=warning))
     return _Film(info, choice, picture_format(info, choice))
@@ -301,7 +310,9 @@ def _new_job(order: Order, film: _Film, now: Identity, index: PacketIndex, repor
     """The plan of a film nothing has been made of yet."""
     if len(index.times) == 0:
         raise SourceError(f"{order.source} holds no picture that could be read.")
-    if warning := _ends_early(film.info, index.times[-1]):
+    if index.jumps:
+        report(Warned(text=words_on_jumps(film.info.path, index.jumps)))
+    elif warning := _ends_early(film.info, index.times[-1]):
         report(Warned(text=warning))
     start, end = cut_range(order.start, order.end, index.times, film.info)
     seconds = order.settings.segment_seconds
@@ -312,9 +323,9 @@ def _new_job(order: Order, film: _Film, now: Identity, index: PacketIndex, repor
 
 def _ends_early(info: VideoInfo, last_pts: int) -> str | None:
     """A sentence where the picture ends long before the header says, as in half a download."""
-    # Matroska counts a film's length from zero, whenever its first frame is shown.
-    first = 0 if info.container.startswith("matroska") else info.start_pts
-    shown = float((last_pts - first) * info.time_base + 1 / info.rate)
+    if info.clock_jumps:
+        return None
+    shown = float((last_pts - info.start_pts) * info.time_base + 1 / info.rate)
     promised = info.duration_seconds or 0.0
     if promised - shown <= max(SHORT_SECONDS, SHORT_PART * promised):
         return None

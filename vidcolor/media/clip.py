@@ -23,6 +23,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from vidcolor.frames import VideoInfo
+from vidcolor.media.ffmpeg import plain_name
 from vidcolor.media.write import BITEXACT, write_error
 from vidcolor.resample import Size
 
@@ -54,7 +55,7 @@ class ClipWriter:
         self._first: int | None = None
         self._durations: dict[int, int] = {}
         try:
-            self._out = av.open(str(path), "w", format=container)
+            self._out = av.open(plain_name(path), "w", format=container)
             self._out.flags |= BITEXACT
             self._stream = self._open_stream(threads)
         except (av.FFmpegError, OSError) as error:

@@ -1,8 +1,10 @@
-"""The ffmpeg program, for what PyAV can't do: turning one kind of text subtitles into another.
+"""The ffmpeg program, for what PyAV can't do: turning one kind of text subtitles into another; and
+how files are named to FFmpeg.
 
-from vidcolor.media.ffmpeg import find_ffmpeg
+from vidcolor.media.ffmpeg import find_ffmpeg, plain_name
 
 find_ffmpeg()  # PosixPath('/usr/bin/ffmpeg')
+plain_name(Path("concat:1.mkv"))  # '/films/concat:1.mkv'
 """
 
 from __future__ import annotations
@@ -31,6 +33,14 @@ def find_ffmpeg() -> Path:
         return Path(found)
     on_path = shutil.which("ffmpeg")
     return Path(on_path) if on_path else _bundled()
+
+
+def plain_name(path: Path) -> str:
+    """A file's name as FFmpeg can't take it for anything else.
+
+    Without the folders before it `concat:1.mkv` is a protocol, and `-film.mkv` an option.
+    """
+    return str(path.absolute())
 
 
 def _bundled() -> Path:

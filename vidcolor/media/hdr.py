@@ -9,11 +9,11 @@ Sources: SMPTE ST 2086 (mastering display), CTA-861.3 (content light level).
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from typing import cast
+from typing import Any, cast
 
-from av.sidedata.sidedata import SideData, Type
+from av.sidedata.sidedata import SideData, SideDataContainer, Type
 from av.video.frame import VideoFrame
 
 from vidcolor.frames import Hdr
@@ -33,10 +33,40 @@ def hdr_of(frame: VideoFrame) -> Hdr | None:
     return Hdr(display, (levels[0], levels[1]) if levels else None)
 
 
+def scene_notes(frames: Iterable[VideoFrame]) -> tuple[str, ...]:
+    """The names of what frames carry that tells screens how to show each scene."""
+    held = {data.type for frame in frames for data in side_data(frame)}
+    return tuple(name for name, kinds in _SCENE_NOTES.items() if held & kinds)
+
+
+_SCENE_NOTES = {
+    "HDR10+": {Type.DYNAMIC_HDR_PLUS},
+    "Dolby Vision": {Type.DOVI_METADATA, Type.DOVI_RPU_BUFFER},
+    "HDR Vivid": {Type.DYNAMIC_HDR_VIVID},
+}
+
+
 def side_data(frame: VideoFrame) -> Iterator[SideData]:
     """What rides beside a frame's samples."""
-    # PyAV's stubs take it for a mapping by name; it yields the data.
-    return cast("Iterator[SideData]", iter(frame.side_data))
+    # `frame.side_data` would tie the frame to itself, and a 4K one lie in memory until Python looks
+    # for such knots.
+    container: Any = SideDataContainer
+    return iter(container(frame))
+
+
+def _nameless(kind: type[Type], value: object) -> Type:
+    """A kind of side data that PyAV has no name for, such as a photograph's EXIF.
+
+    It would raise for the frame, whatever else rides there: a camera's Motion JPEG has EXIF, and
+    films for two eyes have their screen's size.
+    """
+    other: Any = object.__new__(kind)
+    other._name_, other._value_ = f"NAMELESS_{value}", value
+    return cast(Type, other)
+
+
+# PyAV asks this of its own enumeration, as every enumeration does for a value it doesn't have.
+setattr(Type, "_missing_", classmethod(_nameless))  # noqa: B010
 
 
 def x26x_words(hdr: Hdr, *, x264: bool = False) -> list[str]:

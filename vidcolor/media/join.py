@@ -10,13 +10,12 @@ stay where they were to each other.
 from __future__ import annotations
 
 import heapq
-import io
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
-from math import lcm
+from math import ceil, lcm
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +24,20 @@ from av.codec import Codec
 from av.container.input import InputContainer
 from av.container.output import OutputContainer
 from av.packet import Packet
-from av.stream import AttachmentStream, Discard, Stream
+from av.stream import AttachmentStream, Stream
 from av.video.stream import VideoStream
 
 from vidcolor.errors import OutputError
 from vidcolor.frames import BEGINNING, END, VideoInfo
-from vidcolor.media.choice import EncoderChoice, picture_format
+from vidcolor.media.choice import EncoderChoice, picture_format, untold_fields
+from vidcolor.media.clock import BROADCAST, Spell, packets_of, read_clock, words_on_jumps
+from vidcolor.media.container_trial import try_container
+from vidcolor.media.ffmpeg import plain_name
+from vidcolor.media.late import fully_known
+from vidcolor.media.matroska import HeaderError, amend, amendable, ask_aspect
+from vidcolor.media.mp4 import set_subtitle_sizes
+from vidcolor.media.muxers import MATROSKA_FAMILY, MP4_FAMILY, muxer_of
+from vidcolor.media.packets import of_their_kind, without_hidden
 from vidcolor.media.probe import RAW_TAGS, is_cover, open_source
 from vidcolor.media.segments import (
     DeeperReorderError,
@@ -42,21 +49,36 @@ from vidcolor.media.segments import (
     reorder_depth,
 )
 from vidcolor.media.segments import SegmentFile as SegmentFile
-from vidcolor.media.subtitles import ConversionError, converted, missing_ffmpeg
+from vidcolor.media.sound import (
+    ChangedSoundError,
+    add_plain,
+    changed_sound,
+    lost_layouts,
+    plain_packets,
+    without_gaps,
+)
+from vidcolor.media.subtitles import (
+    ConversionError,
+    converted,
+    dvd_sizes,
+    missing_ffmpeg,
+    shortened_lines,
+    without_lines,
+)
+from vidcolor.media.tags import film_tags, lost_tags, tag_options, track_tags
+from vidcolor.media.timecode import advanced
 from vidcolor.media.tracks import (
-    MP4_FAMILY,
     Track,
     add_copy,
-    film_tags,
+    kept_streams,
     left_out,
     lost_in_picture,
     lost_shape,
-    lost_tags,
-    muxer_of,
+    lost_times,
     plan_tracks,
-    track_tags,
 )
-from vidcolor.media.write import BITEXACT, SegmentWriter, gray_picture, words_of, write_error
+from vidcolor.media.views import lost_views, views_tag
+from vidcolor.media.write import BITEXACT, words_of, write_error
 
 
 def join_segments(
@@ -82,13 +104,15 @@ def join_segments(
         plan = plan_tracks(source, info, muxer)
         warnings = _warnings(source, info, plan, muxer, _codec_of(segments[0]))
     span = _span(segments, info, cut=start > BEGINNING or end < END)
+    spells = _spells(info, warnings)
     depth = reorder_depth(display_ranks(segments[0]))
     while True:
-        job = _Join(segments, info, output, muxer, plan, span, depth, comment)
+        job = _Join(segments, info, output, muxer, plan, span, depth, comment, spells)
         try:
             job.run()
-            return warnings
-        except _RefusedError as refused:
+            warnings += changed_sound(info, job.undecoded, job.silence)
+            return [*warnings, *shortened_lines(info, job.overlaps)]
+        except (_RefusedError, ChangedSoundError) as refused:
             # A container may take a track's headers and then stumble over a packet: once more
             # without it, rather than fail after hours of work.
             plan = [track for track in plan if track.index != refused.index]
@@ -101,7 +125,8 @@ def join_segments(
 
 
 def check_output_container(info: VideoInfo, output: Path, choice: EncoderChoice) -> list[str]:
-    """The warnings join_segments will give for this output, before the work starts.
+    """The warnings join_segments will give for this output, before the work starts, and what
+    the encoder's pictures can't say.
 
     Raises OutputError for a suffix no muxer knows, and for a container that can't hold the
     encoder's pictures.
@@ -112,52 +137,27 @@ def check_output_container(info: VideoInfo, output: Path, choice: EncoderChoice)
             "it is a folder to be made, put a slash at its end."
         )
     muxer = muxer_of(output)
-    refusal = _picture_refusal(info, muxer, choice)
-    if refusal:
+    held = try_container(info, output, choice)
+    if held.refusal:
         raise OutputError(
-            f"{output.suffix} files can't hold {choice.codec} ({refusal}); "
+            f"{output.suffix} files can't hold {choice.codec} ({held.refusal}); "
             "use .mkv, or another --codec."
         )
     with open_source(info.path) as source:
         plan = plan_tracks(source, info, muxer)
-        return _warnings(source, info, plan, muxer, Codec(choice.codec, "w").canonical_name)
-
-
-def _picture_refusal(info: VideoInfo, muxer: str, choice: EncoderChoice) -> str | None:
-    """Why a container doesn't take an encoder's pictures, tried with a few gray ones."""
-    layout = picture_format(info, choice)
-    memory = io.BytesIO()
-    with tempfile.TemporaryDirectory(prefix="vidcolor-") as folder:
-        path = Path(folder) / "try.mkv"
-        with SegmentWriter(path, info, layout, choice) as writer:
-            for number in range(_TRIAL_FRAMES):
-                writer.write(gray_picture(layout, info.start_pts + number))
-            record = writer.close()
-        segment = SegmentFile(path, record.pts, record.durations, record.extradata_sha256)
-        depth = reorder_depth(display_ranks(segment))
-        try:
-            with open_segment(segment) as template, av.open(memory, "w", format=muxer) as trial:
-                picture = add_picture(trial, template.streams.video[0], info, muxer)
-                codec = template.streams.video[0].codec_context.codec.canonical_name
-                for _, packet in picture_packets([segment], info, picture, Fraction(0), depth):
-                    trial.mux(packet)
-            memory.seek(0)
-            with av.open(memory) as back:
-                held = [stream.codec_context for stream in back.streams.video]
-        except (av.FFmpegError, OSError, ValueError) as error:
-            return words_of(error)
-    kept = any(context and context.codec.canonical_name == codec for context in held)
-    return None if kept else "they come back as something else"
-
-
-_TRIAL_FRAMES = 5
+        said = _warnings(source, info, plan, muxer, Codec(choice.codec, "w").canonical_name)
+    untold = untold_fields(picture_format(info, choice), choice)
+    return [*held.warnings, *said, *([untold] if untold else [])]
 
 
 def _warnings(
     source: InputContainer, info: VideoInfo, plan: list[Track], muxer: str, codec: str
 ) -> list[str]:
     said = [track.warning for track in plan]
-    said += [lost_tags(source, muxer), lost_shape(info, muxer, codec)]
+    kept = kept_streams(source, plan)
+    said += lost_tags(source, kept, muxer, tag_options(info.path, kept, muxer))
+    said += [*lost_layouts(kept, muxer), lost_views(info, muxer, codec)]
+    said += [lost_shape(info, muxer, codec), lost_times(info, muxer)]
     said += lost_in_picture(info, codec)
     if any(track.way == "convert" for track in plan):
         said.append(missing_ffmpeg())
@@ -189,12 +189,25 @@ def _span(segments: Sequence[SegmentFile], info: VideoInfo, cut: bool) -> _Span:
         return _Span(segments[0].pts[0] * info.time_base, stop, True)
     # Matroska's readers give no time to a frame before zero, and MP4's don't show it.
     origin = min(Fraction(0), segments[0].pts[0] * info.time_base)
-    if info.container in ("mpegts", "mpeg"):
+    if info.container in BROADCAST:
         # Broadcast clocks begin anywhere, hours from zero.
         with open_source(info.path) as source:
             ticks = Fraction(source.start_time or 0, av.time_base) / info.time_base
             origin = round(ticks) * info.time_base
     return _Span(origin, None, False)
+
+
+def _spells(info: VideoInfo, warnings: list[str]) -> Sequence[Spell]:
+    """The parts of a source whose clock jumps, which goes to the warnings; else none."""
+    if info.container not in BROADCAST or len(info.streams) == 1:
+        return ()
+    with open_source(info.path) as source:
+        picture = source.streams[info.stream_index]
+        assert isinstance(picture, VideoStream)
+        clock = read_clock(source, picture)
+    if clock.jumps:
+        warnings.append(words_on_jumps(info.path, clock.jumps))
+    return clock.spells if len(clock.spells) > 1 else ()
 
 
 class _RefusedError(Exception):
@@ -215,33 +228,61 @@ class _Join:
     span: _Span
     depth: int
     comment: str | None
+    spells: Sequence[Spell]
+    """Of a source whose clock jumps; empty for others."""
+
     last_dts: dict[int, int] = field(default_factory=dict)
     """By index in the output: the mux refuses times that fall."""
+
+    undecoded: dict[int, int] = field(default_factory=dict)
+    """By index in the source: packets of unwrapped sound that are damaged, and of any sound those
+    of another codec."""
+
+    ticks: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """By index in the output, as `_span_ticks` has them: a long film has a million packets."""
+
+    silence: dict[int, Fraction] = field(default_factory=dict)
+    """By index in the source, once all is muxed: seconds of silence in gaps."""
+
+    overlaps: Counter[int] = field(default_factory=Counter)
+    """By index in the source: lines of text that begin before the one before them ends."""
 
     def run(self) -> None:
         texts = [track for track in self.plan if track.way == "convert"]
         indexes, codec = [track.index for track in texts], texts[0].codec if texts else ""
         with ExitStack() as stack:
             source = stack.enter_context(open_source(self.info.path))
+            heads = stack.enter_context(fully_known(self.info.path, self._copied_indexes()))
             template = stack.enter_context(open_segment(self.segments[0]))
             turned = stack.enter_context(
                 converted(self.info.path, indexes, codec, beside=self.output)
             )
             try:
-                self._write(source, template, turned)
-            except (av.FFmpegError, OSError) as error:
+                self._write(source, heads, template, turned)
+            except (av.FFmpegError, OSError, HeaderError) as error:
                 raise write_error(self.output, error) from error
 
+    def _copied_indexes(self) -> set[int]:
+        return {track.index for track in self.plan if track.way == "copy"}
+
     def _write(
-        self, source: InputContainer, template: InputContainer, turned: dict[int, Stream]
+        self,
+        source: InputContainer,
+        heads: InputContainer,
+        template: InputContainer,
+        turned: dict[int, Stream],
     ) -> None:
         options = self._muxer_options(source)
         out = av.open(
-            str(self.output), "w", format=self.muxer, options=options, metadata_errors=RAW_TAGS
+            plain_name(self.output),
+            "w",
+            format=self.muxer,
+            options=options,
+            metadata_errors=RAW_TAGS,
         )
         out.flags |= BITEXACT
         try:
-            picture, copies = self._add_streams(out, source, template, turned)
+            picture, copies = self._add_streams(out, heads, template, turned)
             out.start_encoding()
             self._mux_all(out, source, picture, copies, turned)
         except BaseException:
@@ -250,9 +291,15 @@ class _Join:
                 out.close()
             raise
         out.close()
+        if self.muxer in MP4_FAMILY:
+            kept = [source.streams[index] for index in copies if index not in turned]
+            set_subtitle_sizes(self.output, dvd_sizes(self.info.path, kept))
+        if amendable(self.muxer):
+            with self.output.open("r+b") as file:
+                amend(file)
 
     def _muxer_options(self, source: InputContainer) -> dict[str, str]:
-        if self.muxer == "matroska":
+        if self.muxer in MATROSKA_FAMILY:
             # The defaults would mark tracks as default that weren't, and move the whole film to
             # where the sound's first packet, often just before zero, becomes zero.
             return {"default_mode": "passthrough", "avoid_negative_ts": "disabled"}
@@ -261,9 +308,13 @@ class _Join:
         # What a track waits before it begins is kept in this unit; the usual 1000 rounds it.
         starts = [self.segments[0].pts[0] * self.info.time_base - self.span.origin]
         for stream in source.streams.audio:
-            starts.append((stream.start_time or 0) * (stream.time_base or 0) - self.span.origin)
+            base = stream.time_base or Fraction(0)
+            # In a cut the first packet may come at any of its track's ticks.
+            first = base if self.span.cut else (stream.start_time or 0) * base - self.span.origin
+            starts.append(first)
         exact = lcm(1000, *(start.denominator for start in starts if start > 0))
-        return {"movie_timescale": str(exact)} if 1000 < exact < 2**31 else {}
+        options = tag_options(self.info.path, kept_streams(source, self.plan), self.muxer)
+        return options | ({"movie_timescale": str(exact)} if 1000 < exact < 2**31 else {})
 
     def _add_streams(
         self,
@@ -278,11 +329,18 @@ class _Join:
         for track in self.plan:
             stream = source.streams[track.index]
             if track.way == "picture":
-                picture = add_picture(out, template.streams.video[0], self.info, self.muxer)
+                head = template.streams.video[0]
+                codec = head.codec_context.codec.canonical_name
+                picture = add_picture(out, head, self.info, self.muxer)
+                picture.metadata.update(views_tag(self.info, self.muxer, codec))
                 picture.metadata.update(track_tags(stream, self.muxer))
+                ask_aspect(picture, self.info.sample_aspect, self.muxer)
                 picture.disposition = stream.disposition
             elif track.way == "copy":
                 copies[track.index] = add_copy(out, stream, self.muxer)
+            elif track.way == "unwrap":
+                tags = track_tags(stream, self.muxer)
+                copies[track.index] = add_plain(out, stream, track.codec, tags)
             elif track.way == "convert":
                 copy = add_copy(out, turned[track.index], self.muxer)
                 copy.metadata.clear()
@@ -295,11 +353,21 @@ class _Join:
                 _attach_cover(out, self.info.path, stream)
         assert picture is not None
         out.metadata.update(film_tags(source))
+        if self.span.cut:
+            self._advance_timecodes(out)
         # Matroska's tags come in capitals, and its muxer would keep the later of the two.
         if self.comment and "comment" not in {key.lower() for key in out.metadata}:
             out.metadata["comment"] = self.comment
         out.set_chapters(self._chapters(source))
         return picture, copies
+
+    def _advance_timecodes(self, out: OutputContainer) -> None:
+        """A cut begins later than the film, and so does its timecode."""
+        skipped = self.segments[0].pts[0] - self.info.start_pts
+        frames = round(skipped * self.info.time_base * self.info.rate)
+        for tags in (out.metadata, *(stream.metadata for stream in out.streams)):
+            for key in [key for key in tags if key.lower() == "timecode"]:
+                tags[key] = advanced(tags[key], frames, self.info.rate)
 
     def _chapters(self, source: InputContainer) -> list[Any]:
         chapters = []
@@ -328,9 +396,11 @@ class _Join:
         turned: dict[int, Stream],
     ) -> None:
         kept = {index: copy for index, copy in copies.items() if index not in turned}
+        short = turned.keys() if self.muxer in MP4_FAMILY else ()
+        copied = self._copied(source, kept, self.spells, watched=short)
         sources = [
             picture_packets(self.segments, self.info, picture, self.span.origin, self.depth),
-            self._copied(source, kept),
+            without_gaps(copied, self.silence) if self.muxer in MP4_FAMILY else copied,
         ]
         if turned:
             renamed = {stream.index: copies[index] for index, stream in turned.items()}
@@ -346,30 +416,47 @@ class _Join:
                 if place not in origin or isinstance(error, OSError):
                     raise
                 raise _RefusedError(origin[place], f"FFmpeg says {words_of(error)!r}") from error
+        self.silence = {origin[place]: seconds for place, seconds in self.silence.items()}
 
     def _copied(
-        self, container: InputContainer, copies: dict[int, Stream]
+        self,
+        container: InputContainer,
+        copies: dict[int, Stream],
+        spells: Sequence[Spell] = (),
+        watched: Collection[int] = (),
     ) -> Iterator[tuple[float, Packet[Any]]]:
-        """Packets of the given streams, moved to the output's time, with their time in seconds."""
-        if not copies:
+        """Packets of the given streams, moved to the output's time, with their time in seconds.
+
+        Lines that overlap in the `watched` ones are counted.
+        """
+        if not copies and not watched:
             return
-        for stream in container.streams:
-            if stream.index not in copies:
-                stream.discard = Discard.all
         now = 0.0
-        for packet in container.demux([container.streams[index] for index in copies]):
+        packets = packets_of(container, {*copies, *watched}, self.info.stream_index, spells)
+        span = self.span.origin, self.span.stop
+        packets = without_lines(without_hidden(packets), watched, span, self.overlaps)
+        if self.info.container in BROADCAST:
+            packets = of_their_kind(packets, self.undecoded)
+        for packet in plain_packets(packets, self._unwrapped(copies), self.undecoded):
             if not packet.size:
                 continue
             copy = copies[packet.stream_index]
-            if self._place(packet, copy.index):
+            if self._place(packet, copy):
                 assert packet.dts is not None
                 now = max(now, float(packet.dts * packet.time_base))
                 packet.stream = copy
                 yield now, packet
 
-    def _place(self, packet: Packet[Any], place: int) -> bool:
+    def _unwrapped(self, copies: dict[int, Stream]) -> dict[int, str]:
+        """The codecs of those streams among `copies` whose samples become PCM."""
+        plain = {track.index: track.codec for track in self.plan if track.way == "unwrap"}
+        # Converted text comes from another file, with indexes of its own.
+        heard = (index for index, copy in copies.items() if copy.type == "audio")
+        return {index: plain[index] for index in heard if index in plain}
+
+    def _place(self, packet: Packet[Any], copy: Stream) -> bool:
         """Give a packet its time in the output; False when it has none, or lies outside a cut."""
-        kind, base = packet.stream.type, packet.time_base
+        kind, base, place = packet.stream.type, packet.time_base, copy.index
         pts = packet.pts if packet.pts is not None else packet.dts
         dts = packet.dts if packet.dts is not None else packet.pts
         cover = is_cover(packet.stream)
@@ -380,27 +467,30 @@ class _Join:
         elif pts is None or dts is None:
             return False
         else:
-            shift = round(self.span.origin / base)
+            shift = self._span_ticks(place, base)[0]
             pts, dts = pts - shift, dts - shift
             if kind == "video" and packet.dts is None:
                 # Matroska says nothing of when the first packets are decoded: before they're shown.
                 dts = pts - 2 * (packet.duration or 1) if last is None else last + 1
         packet.pts, packet.dts = pts, dts
-        if self.span.stop is not None and not cover and not self._clip(packet, base, kind):
+        if self.span.cut and not cover and not self._clip(packet, kind, place):
             return False
         if last is not None:
             # Lines of text may begin together, and so may, in whole milliseconds, packets of a
             # sound that has more than a thousand a second.
             together = kind == "subtitle" or self.muxer in ("matroska", "webm")
-            packet.dts = max(packet.dts, last if together else last + 1)
+            # In every other kind of file they must differ, as whole ticks of that file.
+            apart = 0 if together else max(1, ceil((copy.time_base or base) / base))
+            packet.dts = max(packet.dts, last + apart)
             packet.pts = max(packet.pts, packet.dts)
         self.last_dts[place] = packet.dts
         return True
 
-    def _clip(self, packet: Packet[Any], base: Fraction, kind: str) -> bool:
+    def _clip(self, packet: Packet[Any], kind: str, place: int) -> bool:
         """Cut a packet to the span; sound is kept whole or not at all."""
         assert packet.pts is not None
-        if packet.pts * base >= self._length():
+        length = self._span_ticks(place, packet.time_base)[1]
+        if packet.pts >= length:
             return False
         if kind != "subtitle":
             return packet.pts >= 0
@@ -408,8 +498,15 @@ class _Join:
         if over <= 0:
             return False
         packet.pts = packet.dts = max(packet.pts, 0)
-        packet.duration = min(over, int(self._length() / base)) - packet.pts
+        packet.duration = min(over, length) - packet.pts
         return True
+
+    def _span_ticks(self, place: int, base: Fraction) -> tuple[int, int]:
+        """The span's beginning and a cut's length in whole ticks of one of the tracks."""
+        if place not in self.ticks:
+            length = ceil(self._length() / base) if self.span.cut else 0
+            self.ticks[place] = round(self.span.origin / base), length
+        return self.ticks[place]
 
 
 def _attach(out: OutputContainer, stream: Stream) -> None:

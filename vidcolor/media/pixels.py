@@ -73,6 +73,17 @@ def is_full_range_by_name(pixels: VideoFormat) -> bool:
     return pixels.name.startswith("yuvj") or subsampling(pixels) == "400"
 
 
+def is_full_range(frame: VideoFrame, info: VideoInfo) -> bool:
+    """Whether a frame's luma spans every code: by its own tag or name, else as its film's."""
+    if int(frame.color_range) in (_LIMITED, _FULL):
+        return int(frame.color_range) == _FULL
+    return info.tags.full_range or frame.format.name.startswith("yuvj")
+
+
+_LIMITED, _FULL = 1, 2
+"""Code points of a frame's range; 0 says nothing."""
+
+
 def planar_name(sampling: str, depth: int) -> str:
     """FFmpeg's name of a planar format: ("420", 10) -> `yuv420p10le`, ("400", 8) -> `gray`."""
     deep = f"{depth}le" if depth > 8 else ""
@@ -99,20 +110,19 @@ class Converter:
         self.width, self.height = info.width, info.height
         self.format = readable_format(info)
         self._accepted = {info.pixel_format} & {self.format}
-        self._to_rgb = info.subsampling == "rgb"
-        self._full = not self._to_rgb and info.tags.full_range
+        self._info = info
+        self._keeps_luma = info.subsampling != "rgb"
+        self._full = self._keeps_luma and info.tags.full_range
         self._matrix = _scaler_matrix(info.tags)
         self._scaler = VideoReformatter()
 
     def __call__(self, frame: VideoFrame) -> VideoFrame:
         """The frame itself where it fits, else a converted one."""
-        if frame.format.name in self._accepted and (frame.width, frame.height) == (
-            self.width,
-            self.height,
-        ):
-            return frame
         rgb = not _has_luma(frame.format)
-        yuv_range = ColorRange.JPEG if self._full else ColorRange.MPEG
+        full = rgb or (is_full_range(frame, self._info) if self._keeps_luma else self._full)
+        same_size = (frame.width, frame.height) == (self.width, self.height)
+        if frame.format.name in self._accepted and same_size and full == self._full:
+            return frame
         return self._scaler.reformat(
             frame,
             width=self.width,
@@ -121,8 +131,8 @@ class Converter:
             # From RGB the target's matrix counts; between YCbCr layouts nothing may change.
             src_colorspace=None if rgb else self._matrix,
             dst_colorspace=self._matrix,
-            src_color_range=ColorRange.JPEG if rgb else yuv_range,
-            dst_color_range=yuv_range,
+            src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
+            dst_color_range=ColorRange.JPEG if self._full else ColorRange.MPEG,
             interpolation=int(Interpolation.BICUBIC | Interpolation.ACCURATE_RND)
             | int(Interpolation.BITEXACT | Interpolation.FULL_CHR_H_INT),
             threads=1,

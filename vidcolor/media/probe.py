@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -20,16 +20,21 @@ from typing import Literal, cast
 
 import av
 from av.container.input import InputContainer
-from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from vidcolor.color import LUMA_WEIGHTS
 from vidcolor.errors import SourceError
 from vidcolor.frames import ColorTags, StreamInfo, StreamKind, VideoInfo
-from vidcolor.media.hdr import hdr_of, side_data
+from vidcolor.media.captions import captions_of
+from vidcolor.media.clock import BROADCAST, Clock, guessed_seconds
+from vidcolor.media.ffmpeg import plain_name
+from vidcolor.media.fields import flagged_order
+from vidcolor.media.hdr import hdr_of, scene_notes
 from vidcolor.media.packets import packet_times
 from vidcolor.media.pixels import bit_depth, is_full_range_by_name, is_transparent, subsampling
+from vidcolor.media.views import views_of
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +49,8 @@ _HOPELESS_PACKETS = 1000
 
 _STILL_CODECS = frozenset({"mjpeg", "png", "bmp", "tiff", "webp", "gif", "jpeg2000", "jpegxl"})
 _TEXT_CODECS = frozenset({"ansi", "bintext", "xbin", "idf"})
+_MOTION_JPEG_SUFFIXES = frozenset({".mjpeg", ".mjpg"})
+"""Bare pictures behind each other, which FFmpeg takes for a single one."""
 _SEEKABLE = frozenset({"mov", "mp4", "matroska", "webm"})
 
 
@@ -72,7 +79,7 @@ def open_source(path: Path) -> Iterator[InputContainer]:
     if path.is_dir():
         raise SourceError(f"{path} is a folder; expected a video file, so name one inside it.")
     try:
-        container = av.open(str(path), "r", metadata_errors=RAW_TAGS)
+        container = av.open(plain_name(path), "r", metadata_errors=RAW_TAGS)
     except PermissionError as error:
         raise SourceError(f"{path} can't be read; check its permissions.") from error
     except (av.FFmpegError, OSError, ValueError) as error:
@@ -106,7 +113,14 @@ def clockwise(frame: VideoFrame) -> Literal[0, 90, 180, 270]:
 
 
 def _picture_stream(container: InputContainer, path: Path) -> VideoStream:
-    if container.format.name == "image2" or container.format.name.endswith("_pipe"):
+    if container.format.name == "webp_pipe":
+        raise SourceError(
+            f"{path} is a WebP picture; use `vidcolor image` for it or, if it moves, make a GIF or "
+            "PNG animation of it first."
+        )
+    moving_pictures = path.suffix.lower() in _MOTION_JPEG_SUFFIXES
+    single = container.format.name.endswith("_pipe") and not moving_pictures
+    if container.format.name == "image2" or single:
         raise SourceError(
             f"{path} is a single picture; expected a video, so use `vidcolor image` for it."
         )
@@ -120,6 +134,11 @@ def _picture_stream(container: InputContainer, path: Path) -> VideoStream:
     moving = [stream for stream in films if codec_name(stream) not in _STILL_CODECS]
     # A single JPEG beside a sound track is a sleeve, not a film; Motion JPEG has many.
     films = moving or [stream for stream in films if stream.frames != 1]
+    if any(stream.codec_context is None for stream in container.streams.video) and not films:
+        raise SourceError(
+            f"{path} holds video of a kind that FFmpeg can't decode here; have the program it "
+            "comes from write it as H.264 or FFV1."
+        )
     if not films:
         kinds = {"still pictures" if s.type == "video" else s.type for s in container.streams}
         held = " and ".join(sorted(kinds)) if kinds else "nothing"
@@ -129,15 +148,31 @@ def _picture_stream(container: InputContainer, path: Path) -> VideoStream:
     return max(films, key=_prominence)
 
 
+def words_on_films(info: VideoInfo) -> str | None:
+    """A sentence for a source that holds several films, of which one is the film."""
+    others = _TEXT_CODECS | {"unknown"}
+    if info.codec not in _STILL_CODECS:
+        others |= _STILL_CODECS
+    films = [s for s in info.streams if s.kind == "video" and not s.cover and s.codec not in others]
+    if len(films) < 2:
+        return None
+    return (
+        f"{info.path} holds {len(films)} films; only stream {info.stream_index} ({info.codec}, "
+        f"{info.width}x{info.height}), its main one, is coloured."
+    )
+
+
 def _prominence(stream: VideoStream) -> tuple[bool, int]:
     return (bool(stream.disposition & Disposition.default), stream.width * stream.height)
 
 
-def _first_frames(container: InputContainer, stream: VideoStream) -> list[VideoFrame]:
-    """Up to PROBED_FRAMES first frames; damaged packets are passed over."""
+def _first_frames(
+    container: InputContainer, stream: VideoStream, enough: int = PROBED_FRAMES
+) -> list[VideoFrame]:
+    """Up to `enough` frames; damaged packets are passed over."""
     stream.thread_type = "AUTO"
     frames: list[VideoFrame] = []
-    packets = container.demux(stream)
+    packets = Clock(container, stream).packets()
     for _ in range(_HOPELESS_PACKETS):
         try:
             packet = next(packets)
@@ -147,22 +182,25 @@ def _first_frames(container: InputContainer, stream: VideoStream) -> list[VideoF
             frames += packet.decode()
         except (av.FFmpegError, ValueError) as error:
             log.debug("a packet of %s can't be decoded: %s", container.name, error)
-        if len(frames) >= PROBED_FRAMES:
+        if len(frames) >= enough:
             break
-    return frames[:PROBED_FRAMES]
+    return frames[:enough]
 
 
 def _describe(
     path: Path, container: InputContainer, stream: VideoStream, frames: list[VideoFrame]
 ) -> VideoInfo:
-    first = frames[0]
+    first, aspect = frames[0], Fraction(stream.sample_aspect_ratio or 1)
+    if (later := _later_picture(path, container, stream, first)) is not None:
+        first, aspect = later
     pts = [frame.pts for frame in frames if frame.pts is not None]
     families = set(container.format.name.split(","))
-    rate = _rate(stream)
+    rate = _rate(stream, pts)
     # The reader fills in what is missing between times, and tells apart what is equal.
     timed = bool(pts) and all(a <= b for a, b in pairwise(pts))
     rising = timed and len(set(pts)) == len(frames)
     start = _first_time(frames, stream, rate) if timed else _first_packet_time(path, stream.index)
+    guessed = guessed_seconds(container, stream)
     return VideoInfo(
         path=path,
         container=container.format.name,
@@ -170,12 +208,12 @@ def _describe(
         codec=codec_name(stream),
         width=first.width,
         height=first.height,
-        sample_aspect=Fraction(stream.sample_aspect_ratio or 1),
+        sample_aspect=aspect,
         rotation=clockwise(first),
         rate=rate,
         time_base=stream.time_base or Fraction(1) / rate,
         start_pts=start,
-        duration_seconds=_duration(container, stream),
+        duration_seconds=guessed or _duration(container, stream, start),
         frames_from_header=_frame_count(stream),
         pixel_format=first.format.name,
         bit_depth=bit_depth(first.format),
@@ -184,12 +222,47 @@ def _describe(
         times_from="decoder" if timed else "packets",
         seekable=rising and bool(families & _SEEKABLE),
         streams=tuple(_stream_info(other) for other in container.streams),
+        foreign_matrix=_foreign_matrix(stream, first),
         hdr=hdr_of(first),
         # FFmpeg's own decoder of VP8 and VP9 doesn't show the alpha that this tag promises.
         transparent=stream.metadata.get("alpha_mode") == "1" or any(map(is_transparent, frames)),
-        captioned=any(data.type is SideDataType.A53_CC for f in frames for data in side_data(f)),
-        flagged_interlaced=2 * sum(frame.interlaced_frame for frame in frames) > len(frames),
+        views=views_of(first),
+        views_tagged="stereo_mode" in stream.metadata,
+        scene_notes=scene_notes(frames),
+        captioned=any(map(captions_of, frames)),
+        # FFmpeg's frame of interlaced HEVC is a single field, which has no other in it.
+        flagged_interlaced=codec_name(stream) != "hevc"
+        and 2 * sum(frame.interlaced_frame for frame in frames) > len(frames),
+        flagged_order=flagged_order(frames),
+        clock_jumps=guessed is not None,
     )
+
+
+def _later_picture(
+    path: Path, container: InputContainer, stream: VideoStream, first: VideoFrame
+) -> tuple[VideoFrame, Fraction] | None:
+    """A frame from the middle of a broadcast, and its samples' aspect, where it is unlike the
+    first.
+
+    A recording may begin with the end of what was on before, in another size or shape.
+    """
+    if container.format.name not in BROADCAST or not container.duration:
+        return None
+    aspect = stream.codec_context.sample_aspect_ratio
+    with open_source(path) as fresh:
+        other = fresh.streams[stream.index]
+        assert isinstance(other, VideoStream)
+        with suppress(av.FFmpegError):
+            fresh.seek((container.start_time or 0) + container.duration // 2)
+        frames = _first_frames(fresh, other, enough=1)
+        shape = other.codec_context.sample_aspect_ratio
+    if not frames or (_shape(frames[0]), shape) == (_shape(first), aspect):
+        return None
+    return frames[0], Fraction(shape or 1)
+
+
+def _shape(frame: VideoFrame) -> tuple[int, int, str]:
+    return frame.width, frame.height, frame.format.name
 
 
 def _first_time(frames: list[VideoFrame], stream: VideoStream, rate: Fraction) -> int:
@@ -210,18 +283,33 @@ def _first_packet_time(path: Path, index: int) -> int:
     return times[0]
 
 
-def _rate(stream: VideoStream) -> Fraction:
-    """The first believable rate among the header's guesses; 25 where there is none."""
+def _rate(stream: VideoStream, pts: list[int]) -> Fraction:
+    """The first believable rate among the header's guesses, else that of the first frames; 25
+    where there is none."""
     for guess in (stream.guessed_rate, stream.average_rate, stream.base_rate):
         if guess and 0 < guess <= 1000:
             return Fraction(guess)
+    gaps = sorted(b - a for a, b in pairwise(pts) if b > a)
+    if gaps and stream.time_base:
+        return 1 / (gaps[len(gaps) // 2] * stream.time_base)
     return Fraction(25)
 
 
-def _duration(container: InputContainer, stream: VideoStream) -> float | None:
-    if stream.duration and stream.time_base:
+def _duration(container: InputContainer, stream: VideoStream, start: int) -> float | None:
+    """Seconds of the picture as the headers tell; where they tell of the file, from the picture's
+    begin to the file's end."""
+    name = container.format.name
+    from_zero = name.startswith(("matroska", "nut"))
+    # Where a format has no length for a stream, FFmpeg gives it the file's.
+    own = not from_zero and name not in BROADCAST
+    if own and stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
-    return container.duration / av.time_base if container.duration else None
+    if not container.duration:
+        return None
+    begin = start * (stream.time_base or Fraction(0))
+    if not from_zero:
+        begin -= Fraction(container.start_time or 0, av.time_base)
+    return max(0.0, container.duration / av.time_base - float(begin)) or None
 
 
 def _frame_count(stream: VideoStream) -> int | None:
@@ -250,15 +338,18 @@ def stream_title(stream: Stream) -> str | None:
 
 
 def color_tags(stream: VideoStream, frame: VideoFrame) -> ColorTags:
-    """The stream's colour tags, guesses made for what is unspecified.
+    """The stream's colour tags, guesses made for what is unspecified, and a matrix that colours
+    can be made for.
 
     Untagged is BT.709 from 720 lines up, else BT.601; primaries and transfer follow the matrix.
     """
     context = stream.codec_context
+    primaries = _first_tag(frame.color_primaries, context.color_primaries)
     matrix = _first_tag(frame.colorspace, context.colorspace)
     if matrix is None:
         matrix = _matrix_by_size(frame.height)
-    primaries = _first_tag(frame.color_primaries, context.color_primaries)
+    elif matrix not in LUMA_WEIGHTS:
+        matrix = 9 if primaries == 9 else 1
     transfer = _first_tag(frame.color_trc, context.color_trc)
     guessed_primaries, guessed_transfer = _COMPANIONS.get(matrix, (1, 1))
     return ColorTags(
@@ -271,6 +362,12 @@ def color_tags(stream: VideoStream, frame: VideoFrame) -> ColorTags:
 
 _COMPANIONS = {1: (1, 1), 4: (4, 4), 5: (5, 6), 6: (6, 6), 7: (7, 7), 9: (9, 14), 10: (9, 14)}
 """Matrix -> the primaries and transfer it usually comes with (ITU-T H.273 code points)."""
+
+
+def _foreign_matrix(stream: VideoStream, frame: VideoFrame) -> int | None:
+    matrix = _first_tag(frame.colorspace, stream.codec_context.colorspace)
+    rgb = subsampling(frame.format) == "rgb"
+    return None if rgb or matrix in LUMA_WEIGHTS else matrix
 
 
 def _first_tag(*tags: int) -> int | None:

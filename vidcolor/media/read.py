@@ -18,7 +18,8 @@ import logging
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
 from typing import TypeAlias
@@ -26,12 +27,14 @@ from typing import TypeAlias
 import av
 from av.codec.context import Flags
 from av.container.input import InputContainer
-from av.stream import Discard
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vidcolor.errors import SourceError
 from vidcolor.frames import BEGINNING, END, Fields, Frame, VideoInfo
+from vidcolor.media.captions import captions_of
+from vidcolor.media.changes import Changes
+from vidcolor.media.clock import Clock, seek_share
 from vidcolor.media.fields import FIELDS_REACH_FRAMES, Deinterlacer
 from vidcolor.media.packets import PacketIndex as PacketIndex
 from vidcolor.media.packets import packet_times, shows_frame
@@ -135,6 +138,11 @@ class _Moment:
     picture: VideoFrame
     damaged: bool
     duration: int = 0
+    captions: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Now, as a deinterlacer's pictures may come without them.
+        self.captions = captions_of(self.picture)
 
 
 class _Reader:
@@ -147,6 +155,7 @@ class _Reader:
         self._threads = threads
         self._container = container
         self._stream = _prepared(container, info, threads)
+        self._changes = Changes(info)
 
     @classmethod
     @contextmanager
@@ -214,7 +223,10 @@ class _Reader:
         """Whole frames from near `target` on, for looking at; they get the times that were asked
         for."""
         try:
-            self._container.seek(target, stream=self._stream, backward=True)
+            if self.info.clock_jumps:
+                seek_share(self._container, self._share_of(target))
+            else:
+                self._container.seek(target, stream=self._stream, backward=True)
         except av.FFmpegError:
             return
         self.damage_ahead = False
@@ -227,9 +239,16 @@ class _Reader:
                 return
             yield _Moment(target + number * self.nominal, picture, damaged)
 
+    def _share_of(self, target: int) -> Fraction:
+        """Where in the file `target` is, 0 to 1, were it stored evenly."""
+        ticks = Fraction(self.info.duration_seconds or 1) / self.info.time_base
+        return min(max((target - self.info.start_pts) / ticks, Fraction(0)), Fraction(1))
+
     def _packets(self) -> Iterator[_Packet | None]:
         """Packets to the file's end, or to where it can't be read on; then None, to flush."""
-        packets = self._container.demux(self._stream)
+        # After a seek the clock knows nothing of the jumps before; films that may have some are
+        # sought only to be looked at.
+        packets = Clock(self._container, self._stream).packets()
         try:
             # Empty packets are AVI's "nothing new", or PyAV's own mark of the end.
             yield from (packet for packet in packets if packet.size)
@@ -248,6 +267,7 @@ class _Reader:
                 self._note(error)
                 continue
             for frame in frames:
+                self._changes.look(frame, self._stream.codec_context.sample_aspect_ratio)
                 damaged = frame.is_corrupt or self.damage_ahead
                 self.damage_ahead = False
                 yield frame, damaged
@@ -303,9 +323,6 @@ class _Reader:
 
 def _prepared(container: InputContainer, info: VideoInfo, threads: int) -> VideoStream:
     stream = _stream_of(container, info)
-    for other in container.streams:
-        if other.index != stream.index:
-            other.discard = Discard.all
     stream.thread_type = "AUTO"
     stream.thread_count = threads
     return stream
@@ -394,7 +411,7 @@ def _keyframe_samples(
 
 def _frame_of(moment: _Moment, convert: Converter) -> Frame:
     luma, chroma = planes_of(convert(moment.picture))
-    return Frame(moment.pts, moment.duration, luma, chroma, moment.damaged)
+    return Frame(moment.pts, moment.duration, luma, chroma, moment.damaged, moment.captions)
 
 
 def _expected_frames(info: VideoInfo) -> int:

@@ -27,9 +27,10 @@ from av.video.stream import VideoStream
 
 from vidcolor.errors import JobError
 from vidcolor.frames import VideoInfo
+from vidcolor.media.ffmpeg import plain_name
+from vidcolor.media.muxers import MP4_FAMILY
 from vidcolor.media.probe import open_source
 from vidcolor.media.read import nominal_ticks
-from vidcolor.media.tracks import MP4_FAMILY
 from vidcolor.media.write import words_of
 
 
@@ -79,7 +80,7 @@ def display_ranks(segment: SegmentFile) -> list[int]:
 
 def open_segment(segment: SegmentFile) -> InputContainer:
     try:
-        return av.open(str(segment.path))
+        return av.open(plain_name(segment.path))
     except (av.FFmpegError, OSError) as error:
         raise JobError(
             f"the finished segment {segment.path} can't be read ({words_of(error)}); "
@@ -126,6 +127,9 @@ def add_picture(
     if muxer in MP4_FAMILY and template.codec_context.codec.canonical_name == "hevc":
         # Apple's players take HEVC only under this name; the headers are in the container.
         context.codec_tag = "hvc1"
+    elif template.codec_context.codec.canonical_name == "prores":
+        # The name tells 4:4:4 from 4:2:2; without it the muxer takes the first it knows.
+        context.codec_tag = template.codec_context.codec_tag
     matrix = display_matrix(info)
     if matrix is not None:
         picture.set_display_matrix(matrix)

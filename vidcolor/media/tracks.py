@@ -15,61 +15,39 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
 import av
 import numpy as np
+from av.audio.stream import AudioStream
 from av.container.input import InputContainer
 from av.container.output import OutputContainer
 from av.packet import Packet
-from av.stream import AttachmentStream, Discard, Stream
+from av.stream import AttachmentStream, Stream
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from vidcolor.errors import OutputError
 from vidcolor.frames import BEGINNING, END, VideoInfo
-from vidcolor.media.probe import codec_name, is_cover, open_source
-from vidcolor.media.subtitles import TEXT_CODECS, missing_ffmpeg
+from vidcolor.media.captions import CAPTION_CODECS
+from vidcolor.media.clock import Clock
+from vidcolor.media.late import first_packets
+from vidcolor.media.matroska import HeaderError, add_sound, amend, amendable, ask_aspect
+from vidcolor.media.muxers import MP4_FAMILY, family_of, muxer_of
+from vidcolor.media.probe import RAW_TAGS, codec_name, is_cover, open_source
+from vidcolor.media.sound import plain_codec
+from vidcolor.media.subtitles import TEXT_CODECS, missing_ffmpeg, mp4_palette
+from vidcolor.media.tags import kept_tags, named, tag_options, track_tags
 from vidcolor.media.write import words_of
 
-Way = Literal["picture", "copy", "convert", "cover", "attach", "leave"]
+Way = Literal["picture", "copy", "unwrap", "convert", "cover", "attach", "leave"]
 
-_MUXERS = {
-    # FFmpeg would take .m4v for a bare MPEG-4 stream or for iPod's narrow MP4.
-    ".m4v": "mp4",
-    ".mp4": "mp4",
-    ".mov": "mov",
-    ".mkv": "matroska",
-    ".webm": "webm",
-}
-MP4_FAMILY = frozenset({"mp4", "mov", "ipod", "3gp", "psp"})
 _TEXT_OF = {"matroska": "srt", "webm": "webvtt"} | dict.fromkeys(MP4_FAMILY, "mov_text")
 _HELD_TEXT = {
     "matroska": frozenset({"subrip", "srt", "ass", "ssa", "webvtt"}),
     "webm": frozenset({"webvtt"}),
 } | dict.fromkeys(MP4_FAMILY, frozenset({"mov_text"}))
-
-_TRIAL_PACKETS = 2000
-"""How far into a source to look for each track's first packet."""
-
-_STALE_TAGS = (
-    *("duration", "encoder", "number_of_", "bps"),
-    *("_statistics_", "vendor_id", "alpha_mode"),
-)
-"""Tags about the old packets or the old file, by how they begin."""
-
-_CONTAINER_TAGS = frozenset(
-    {"major_brand", "minor_version", "compatible_brands", "encoder", "software"}
-)
-_MP4_TAGS = frozenset(
-    {
-        *("title", "artist", "album_artist", "performer", "composer", "author", "album", "track"),
-        *("disc", "date", "creation_time", "comment", "genre", "copyright", "grouping", "lyrics"),
-        *("description", "synopsis", "show", "episode_id", "season_number", "episode_sort"),
-        *("network", "keywords", "media_type", "hd_video", "gapless_playback", "compilation"),
-        *("rating", "location", "location-eng"),
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -78,8 +56,9 @@ class Track:
 
     index: int
     way: Way
-    """`picture` is replaced by the coloured segments; `convert` is text turned into `codec`;
-    `cover` and `attach` become attachments."""
+    """`picture` is replaced by the coloured segments; `unwrap` is sound whose samples become PCM,
+    `codec`, unchanged; `convert` is text turned into `codec`; `cover` and `attach` become
+    attachments."""
 
     codec: str = ""
     warning: str | None = None
@@ -122,27 +101,10 @@ class Weights:
     """(n,): bytes of these."""
 
 
-def muxer_of(output: Path) -> str:
-    """FFmpeg's muxer for a file name. Raises OutputError for a suffix no muxer knows."""
-    known = _MUXERS.get(output.suffix.lower())
-    if known:
-        return known
-    try:
-        with av.open(f"film{output.suffix}", "w") as unopened:
-            name = unopened.format.name
-    except ValueError:
-        name = "image2"
-    if name.startswith("image2") or not output.suffix:
-        raise OutputError(
-            f"{output} ends in no known video format; name it .mp4, .mov, .mkv or .webm."
-        )
-    return name
-
-
 def plan_tracks(source: InputContainer, info: VideoInfo, muxer: str) -> list[Track]:
     """A way for each stream of `source`, in its order. Reads the source's first packets."""
     wanted = [s for s in source.streams if s.index != info.stream_index and s.codec_context]
-    first = _first_packets(source, wanted)
+    first = first_packets(source, wanted)
     chapters = bool(source.chapters())
     return [
         _track(stream, info, muxer, first.get(stream.index), chapters) for stream in source.streams
@@ -158,7 +120,7 @@ def company_of(info: VideoInfo, output: Path) -> Company:
     lacking = missing_ffmpeg()
     with open_source(info.path) as source:
         tracks = plan_tracks(source, info, muxer)
-        tags = [k for k in film_tags(source) if muxer not in MP4_FAMILY or k.lower() in _MP4_TAGS]
+        tags = kept_tags(source, muxer, tag_options(info.path, kept_streams(source, tracks), muxer))
         chapters = len(source.chapters())
     if lacking:
         why = lacking.partition(": ")[2].rstrip(".")
@@ -166,7 +128,13 @@ def company_of(info: VideoInfo, output: Path) -> Company:
             replace(track, way="leave", why=why) if track.way == "convert" else track
             for track in tracks
         ]
-    return Company(tracks=tuple(tracks), chapters=chapters, tags=len(tags))
+    return Company(tracks=tuple(tracks), chapters=chapters, tags=tags)
+
+
+def kept_streams(source: InputContainer, tracks: Iterable[Track]) -> list[Stream]:
+    """The streams of `source` that go into the output as tracks of their own."""
+    kept = ("picture", "copy", "unwrap", "convert")
+    return [source.streams[track.index] for track in tracks if track.way in kept]
 
 
 def weigh(
@@ -182,7 +150,7 @@ def weigh(
     between: list[tuple[int, int]] = []
     keys: list[tuple[int, int]] = []
     with open_source(info.path) as source:
-        for packet in _packets_of(source, kept | {info.stream_index}):
+        for packet in _packets_of(source, kept, info.stream_index):
             index, time = packet.stream_index, _time_of(packet)
             if index == info.stream_index:
                 if time is not None:
@@ -204,16 +172,15 @@ def weigh(
     return Weights(loads=loads, times=shown[:, 0], sizes=shown[:, 1])
 
 
-def _packets_of(source: InputContainer, indexes: set[int]) -> Iterator[Packet[Stream]]:
-    """Packets of the given streams that hold something; attachments have none."""
-    wanted = []
-    for stream in source.streams:
-        if stream.index in indexes and not isinstance(stream, AttachmentStream):
-            wanted.append(stream)
-        else:
-            stream.discard = Discard.all
+def _packets_of(
+    source: InputContainer, indexes: set[int], picture: int
+) -> Iterator[Packet[Stream]]:
+    """Packets of the picture and the given streams that hold something; attachments have none."""
+    film = source.streams[picture]
+    assert isinstance(film, VideoStream)
+    wanted = {s.index for s in source.streams if not isinstance(s, AttachmentStream)}
     with suppress(av.FFmpegError):
-        for packet in source.demux(wanted):
+        for packet in Clock(source, film).packets(wanted & indexes | {picture}):
             if packet.size:
                 yield packet
 
@@ -223,40 +190,28 @@ def _time_of(packet: Packet[Stream]) -> int | None:
 
 
 def add_copy(out: OutputContainer, stream: Stream, muxer: str) -> Stream:
-    """A stream of `out` for the packets of `stream`, with its tags and disposition."""
-    copy: Stream = out.add_stream_from_template(stream, opaque=True)
-    copy.metadata.update(track_tags(stream, muxer))
+    """A stream of `out` for the packets of `stream`, with its tags and disposition.
+
+    For Matroska and WebM the finished file is to be amended, see `matroska.amend`.
+    """
+    tags = track_tags(stream, muxer)
+    copy: Stream
+    try:
+        copy = out.add_stream_from_template(stream, opaque=True)
+        copy.metadata.update(tags)
+    except ValueError:
+        if muxer != "matroska" or not isinstance(stream, AudioStream):
+            raise
+        stand_in = add_sound(out, stream, tags)
+        if stand_in is None:
+            raise
+        copy = stand_in
+    if isinstance(stream, VideoStream):
+        ask_aspect(copy, stream.sample_aspect_ratio or Fraction(1), muxer)
+    if muxer in MP4_FAMILY and codec_name(stream) == "dvd_subtitle":
+        copy.codec_context.extradata = mp4_palette(stream.codec_context.extradata)
     copy.disposition = stream.disposition
     return copy
-
-
-def track_tags(stream: Stream, muxer: str) -> dict[str, str]:
-    """A stream's tags, without those about its old packets; MP4's `name` is a title."""
-    tags = {
-        key: value
-        for key, value in stream.metadata.items()
-        if not key.lower().startswith(_STALE_TAGS)
-    }
-    if "name" in tags and "title" not in tags:
-        tags["title"] = tags.pop("name")
-    if tags.get("language") == "und" and muxer not in MP4_FAMILY:
-        del tags["language"]
-    return tags
-
-
-def film_tags(source: InputContainer) -> dict[str, str]:
-    """The container's own tags, without those the new muxer writes itself."""
-    return {k: v for k, v in source.metadata.items() if k.lower() not in _CONTAINER_TAGS}
-
-
-def lost_tags(source: InputContainer, muxer: str) -> str | None:
-    """A sentence about the tags that the output can't hold."""
-    if muxer not in MP4_FAMILY:
-        return None
-    lost = sorted(key for key in film_tags(source) if key.lower() not in _MP4_TAGS)
-    if not lost:
-        return None
-    return f"{_family(muxer)} has no place for some tags, left out: {', '.join(lost)}."
 
 
 def lost_shape(info: VideoInfo, muxer: str, codec: str) -> str | None:
@@ -264,48 +219,65 @@ def lost_shape(info: VideoInfo, muxer: str, codec: str) -> str | None:
     shaped = muxer in MP4_FAMILY or muxer in ("matroska", "webm")
     if info.rotation and not shaped:
         return (
-            f"the picture must be turned by {info.rotation} degrees, which {_family(muxer)} "
+            f"the picture must be turned by {info.rotation} degrees, which {family_of(muxer)} "
             "can't say; use .mp4 or .mkv."
         )
-    # PyAV can't tell the Matroska muxer of an aspect; these codecs tell it in their own headers.
+    # These codecs tell it in their own headers.
     told = codec in ("h264", "hevc", "mpeg2video", "mpeg4") or muxer in MP4_FAMILY
+    told |= amendable(muxer)
     if info.sample_aspect != 1 and not told:
         return (
             f"the sample aspect {info.sample_aspect.numerator}:{info.sample_aspect.denominator} "
-            f"is left out: {_family(muxer)} can't be given one for {codec} pictures; use .mp4."
+            f"is left out: {family_of(muxer)} can't be given one for {codec} pictures; use .mp4."
         )
     return None
 
 
+def lost_times(info: VideoInfo, muxer: str) -> str | None:
+    """A sentence about frames that come faster than the output can say."""
+    if muxer not in ("matroska", "webm") or info.rate <= _MILLISECONDS:
+        return None
+    return (
+        f"{family_of(muxer)} holds whole milliseconds, so of {float(info.rate):.0f} frames a "
+        "second several get the same time; use .mp4."
+    )
+
+
+_MILLISECONDS = 1000
+
+
+_MATRICES = {
+    **{1: "BT.709", 8: "YCgCo", 9: "BT.2020", 11: "ST 2085", 12: "derived from the primaries"},
+    **{13: "derived from the primaries", 14: "ICtCp"},
+}
+"""Names of ITU-T H.273's code points."""
+
+
 def lost_in_picture(info: VideoInfo, codec: str) -> Iterator[str]:
     """Sentences about what rode in the source's pictures and new pictures of `codec` lack."""
+    if info.foreign_matrix is not None:
+        yield (
+            f"the picture's colour matrix ({_MATRICES.get(info.foreign_matrix, 'an unknown one')}) "
+            f"becomes {_MATRICES[info.tags.matrix]}, since no colours can be made for it; gray "
+            "looks the same."
+        )
     if info.hdr is not None and codec not in ("h264", "hevc", "av1"):
         yield (
             f"what the film says of its mastering display and light levels is left out: {codec} "
             "pictures can't carry it here; use libx264, libx265 or libsvtav1."
         )
+    if info.scene_notes:
+        yield (
+            f"the {' and '.join(info.scene_notes)} notes on how to show each scene are left out: "
+            "they can't be written here, and screens show the film as they do without."
+        )
     if info.transparent:
         yield "the pictures' transparency is left out: a film in colour has none."
-    if info.captioned:
+    if info.captioned and codec not in CAPTION_CODECS:
         yield (
-            "the closed captions inside the picture are left out; extract them into a subtitle "
-            "track first if you need them."
+            f"the closed captions inside the picture are left out: {codec} pictures can't carry "
+            "them here; use libx264, libx265 or libsvtav1."
         )
-
-
-def _first_packets(source: InputContainer, wanted: list[Stream]) -> dict[int, Packet[Stream]]:
-    found: dict[int, Packet[Stream]] = {}
-    if not wanted:
-        return found
-    try:
-        for count, packet in enumerate(source.demux(wanted)):
-            if packet.size and packet.dts is not None:
-                found.setdefault(packet.stream_index, packet)
-            if len(found) == len(wanted) or count > _TRIAL_PACKETS:
-                break
-    except av.FFmpegError:
-        pass
-    return found
 
 
 def _track(
@@ -316,33 +288,42 @@ def _track(
     if isinstance(stream, AttachmentStream) or stream.type == "attachment":
         if muxer == "matroska":
             return Track(stream.index, "attach")
-        return _left(stream, f"{_family(muxer)} holds no attachments")
+        return _left(stream, f"{family_of(muxer)} holds no attachments")
     if stream.type == "data" or stream.type not in ("video", "audio", "subtitle"):
         # MP4 keeps its chapters a second time, as a track of text; they are written anew.
         if chapters and stream.name == "bin_data":
             return Track(stream.index, "leave", why="the chapters, which are written anew")
+        if (timecode := stream.metadata.get("timecode")) is not None:
+            picture = stream.container.streams[info.stream_index]
+            if timecode == track_tags(picture, muxer).get("timecode"):
+                return Track(stream.index, "leave", why="its timecode is the picture's")
         return _left(stream, "data tracks can't be kept")
     if is_cover(stream) and muxer == "matroska":
         return Track(stream.index, "cover")
+    if is_cover(stream) and muxer == "mov":
+        # Its muxer takes them, and writes nothing.
+        return _left(stream, "MOV holds no cover pictures; use .mp4 or .mkv")
     if stream.type == "subtitle":
         return _subtitle_track(stream, muxer, packet)
     refusal = _refusal(stream, muxer, packet)
+    if refusal and (plain := plain_codec(stream, muxer)):
+        return Track(stream.index, "unwrap", plain)
     return _left(stream, refusal) if refusal else Track(stream.index, "copy")
 
 
 def _subtitle_track(stream: Stream, muxer: str, packet: Packet[Stream] | None) -> Track:
     codec = codec_name(stream)
     if codec not in TEXT_CODECS:
-        if muxer in MP4_FAMILY:
-            return _left(stream, f"{_family(muxer)} holds no subtitles that are pictures")
-        refusal = _refusal(stream, muxer, packet)
-        return _left(stream, refusal) if refusal else Track(stream.index, "copy")
+        if _refusal(stream, muxer, packet) is None:
+            return Track(stream.index, "copy")
+        better = "" if _refusal(stream, "matroska", packet) else "; use .mkv"
+        return _left(stream, f"{family_of(muxer)} holds no subtitles of this kind{better}")
     if codec in _HELD_TEXT.get(muxer, frozenset()):
         return Track(stream.index, "copy")
     target = _TEXT_OF.get(muxer)
     if target is None:
-        return _left(stream, f"{_family(muxer)} holds no subtitles")
-    styled = f"{_named(stream)} becomes {target}, without its styling."
+        return _left(stream, f"{family_of(muxer)} holds no subtitles")
+    styled = f"{named(stream)} becomes {target}, without its styling."
     return Track(stream.index, "convert", target, styled if codec in ("ass", "ssa") else None)
 
 
@@ -350,16 +331,25 @@ def _refusal(stream: Stream, muxer: str, packet: Packet[Stream] | None) -> str |
     """Why `muxer` doesn't take a stream, in its own words; None when it does."""
     if stream.codec_context is None:
         return "FFmpeg doesn't know its codec"
+    refused = f"{family_of(muxer)} doesn't take {codec_name(stream)}"
+    memory = io.BytesIO()
     try:
-        with av.open(io.BytesIO(), "w", format=muxer) as trial:
+        with av.open(memory, "w", format=muxer, metadata_errors=RAW_TAGS) as trial:
             copy = add_copy(trial, stream, muxer)
             trial.start_encoding()
             if packet is not None:
                 packet.stream = copy
                 trial.mux(packet)
-    except (av.FFmpegError, OSError, ValueError) as error:
-        return f"{_family(muxer)} doesn't take {codec_name(stream)} ({words_of(error)})"
-    return None
+        if copy.codec_context is not None or packet is None:
+            return None
+        # What went in under another name must come back under its own.
+        amend(memory)
+        memory.seek(0)
+        with av.open(memory, metadata_errors=RAW_TAGS) as back:
+            known = codec_name(back.streams[0]) == codec_name(stream)
+    except (av.FFmpegError, OSError, ValueError, HeaderError) as error:
+        return f"{refused} ({words_of(error)})"
+    return None if known else f"{refused} (it comes back as something else)"
 
 
 def left_out(info: VideoInfo, index: int, why: str) -> str:
@@ -370,16 +360,5 @@ def left_out(info: VideoInfo, index: int, why: str) -> str:
 
 
 def _left(stream: Stream, why: str) -> Track:
-    said = f"{_named(stream)} is left out: {why}."
+    said = f"{named(stream)} is left out: {why}."
     return Track(stream.index, "leave", warning=said, why=why)
-
-
-def _named(stream: Stream) -> str:
-    language = stream.metadata.get("language")
-    kind = "cover picture" if is_cover(stream) else f"{stream.type} track"
-    named = stream.metadata.get("filename") or codec_name(stream)
-    return f"{kind} {stream.index} ({named}{f', {language}' if language else ''})"
-
-
-def _family(muxer: str) -> str:
-    return {"matroska": "Matroska", "webm": "WebM", "mov": "MOV"}.get(muxer, muxer.upper())

@@ -15,22 +15,30 @@ import errno
 import hashlib
 import os
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeAlias
 
 import av
 import numpy as np
+from av.codec import Codec
+from av.codec.context import Flags
 from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from av.video.stream import VideoStream
 
 from vidcolor.errors import EncoderError, OutputError
-from vidcolor.frames import Picture, PictureFormat, Plane, VideoInfo
+from vidcolor.frames import ColorTags, Picture, PictureFormat, Plane, VideoInfo
+from vidcolor.media.captions import CAPTION_CODECS, with_captions
 from vidcolor.media.choice import EncoderChoice, encoder_options
+from vidcolor.media.ffmpeg import plain_name
+from vidcolor.media.fields import FieldMarker
+
+_Packet: TypeAlias = "av.Packet[Any]"
 
 _TICK = Fraction(1, 25)
 """Seconds between two ranks in a segment's file: any length that Matroska holds exactly."""
@@ -38,8 +46,15 @@ _TICK = Fraction(1, 25)
 BITEXACT = 0x400
 """AVFMT_FLAG_BITEXACT: no random identifiers, so that equal pictures give equal files."""
 
+_MOST_REORDERED = 64
+"""Frames that decoding may run ahead of display: more than any encoder asks for."""
+
 _CLOSED_GOP = -(1 << 31)
 """AV_CODEC_FLAG_CLOSED_GOP, bit 31, as the C int that PyAV expects."""
+
+
+_FIELD_ORDERS = {"top": 4, "bottom": 5}
+"""AV_FIELD_TB and AV_FIELD_BT: both fields in one frame, and which is shown first."""
 
 
 @dataclass(frozen=True)
@@ -60,19 +75,11 @@ def try_encoder(info: VideoInfo, format: PictureFormat, choice: EncoderChoice) -
 
     Raises EncoderError in FFmpeg's words, also for parameters an encoder only warns about.
     """
-    level = av.logging.get_level()
-    with tempfile.TemporaryDirectory(prefix="vidcolor-") as folder:
+    with tempfile.TemporaryDirectory(prefix="vidcolor-") as folder, listening() as said:
         path = Path(folder) / "try.mkv"
-        av.logging.set_level(av.logging.WARNING)
-        try:
-            with (
-                av.logging.Capture(local=False) as logged,
-                SegmentWriter(path, info, format, choice) as writer,
-            ):
-                writer.write(gray_picture(format, info.start_pts))
-        finally:
-            av.logging.set_level(level)
-    for _, source, words in logged:
+        with SegmentWriter(path, info, format, choice) as writer:
+            writer.write(gray_picture(format, info.start_pts))
+    for _, source, words in said:
         if source == choice.codec and words.startswith(_REFUSALS):
             raise EncoderError(
                 f"{choice.codec} doesn't take an encoder option: {words.strip()} "
@@ -81,6 +88,18 @@ def try_encoder(info: VideoInfo, format: PictureFormat, choice: EncoderChoice) -
 
 
 _REFUSALS = ("Unknown option", "Error parsing option", "Invalid value")
+
+
+@contextmanager
+def listening() -> Iterator[list[tuple[int, str, str]]]:
+    """Collect what FFmpeg says, level, speaker and words; its errors then know their reason."""
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.WARNING)
+    try:
+        with av.logging.Capture(local=False) as said:
+            yield said
+    finally:
+        av.logging.set_level(level)
 
 
 class SegmentWriter:
@@ -96,12 +115,20 @@ class SegmentWriter:
         self.sizes: list[int] = []
         """Bytes of each packet the encoder has given so far, in decoding order."""
         self._path = path
-        self._format = format
+        self._format, self._tags = format, info.tags
+        self._mark = (
+            FieldMarker(format.fields, format.width, format.height, format.pixel_format)
+            if format.fields
+            else None
+        )
         self._codec = choice.codec
+        self._kind = Codec(choice.codec, "w").canonical_name
         self._pts: list[int] = []
         self._durations: list[int] = []
+        self._captions: dict[int, bytes] = {}
+        """By rank, of the pictures whose packets haven't come yet."""
         self._closed = False
-        self._out = av.open(str(path), "w", format="matroska")
+        self._out = av.open(plain_name(path), "w", format="matroska")
         self._out.flags |= BITEXACT
         try:
             self._stream = self._open_stream(info, choice)
@@ -118,8 +145,13 @@ class SegmentWriter:
         frame = VideoFrame(self._format.width, self._format.height, self._format.pixel_format)
         for plane, samples in zip(frame.planes, (picture.y, picture.u, picture.v), strict=True):
             _fill(plane, samples)
+        if self._mark is not None:
+            frame = self._mark(frame)
+        _tag(frame, self._tags)
         frame.pts = len(self._pts)
         frame.time_base = 1 / self._rate
+        if picture.captions and self._kind in CAPTION_CODECS:
+            self._captions[frame.pts] = picture.captions
         self._pts.append(picture.pts)
         self._durations.append(picture.duration)
         self._encode(frame)
@@ -169,6 +201,11 @@ class SegmentWriter:
         context.thread_count = choice.threads
         if choice.codec.startswith("lib"):
             context.flags |= _CLOSED_GOP
+        if choice.fields:
+            # The container says it of any codec's pictures.
+            context.field_order = _FIELD_ORDERS[choice.fields]
+        if self._format.fields:
+            context.flags |= Flags.interlaced_dct
         context.sample_aspect_ratio = info.sample_aspect
         context.colorspace = info.tags.matrix
         context.color_primaries = info.tags.primaries
@@ -195,13 +232,32 @@ class SegmentWriter:
         except av.FFmpegError as error:
             raise self._refused(error) from error
         try:
-            for packet in packets:
+            for packet in map(self._captioned, packets):
                 packet.time_base = _TICK
                 packet.duration = 1
+                # The join reckons this anew; of a short film x265 gives what lay in memory.
+                packet.dts = len(self.sizes) - _MOST_REORDERED
                 self.sizes.append(packet.size)
                 self._out.mux(packet)
         except (av.FFmpegError, OSError) as error:
             raise write_error(self._path, error) from error
+
+    def _captioned(self, packet: _Packet) -> _Packet:
+        """The packet with the captions of the picture it shows, where that has some."""
+        captions = self._captions.pop(packet.pts or 0, b"")
+        if not captions:
+            return packet
+        try:
+            data = with_captions(bytes(packet), captions, self._kind)
+        except ValueError as error:
+            raise EncoderError(
+                f"{self._codec} gives packets that the film's closed captions can't be put into "
+                f"({error}); leave out --encoder-option, or take libx264 or libx265."
+            ) from error
+        whole: _Packet = av.Packet(data)
+        whole.stream, whole.pts, whole.dts = packet.stream, packet.pts, packet.dts
+        whole.is_keyframe = packet.is_keyframe
+        return whole
 
     def _abandon(self) -> None:
         self._closed = True
@@ -231,12 +287,18 @@ def write_error(path: Path, error: Exception) -> OutputError:
         return OutputError(
             f"the disk is full: {path} can't be written; make room and run the same command again."
         )
-    return OutputError(f"{path} can't be written ({words_of(error)}); check its folder.")
+    return OutputError(f"{path} can't be written ({reason_of(error)}); check its folder.")
 
 
 def words_of(error: Exception) -> str:
     """FFmpeg's own words, or Python's."""
     return str(getattr(error, "strerror", None) or error)
+
+
+def reason_of(error: Exception) -> str:
+    """What FFmpeg said of an error when somebody was `listening`, else as `words_of`."""
+    said = getattr(error, "log", None)
+    return str(said[2]).strip().rstrip(".") if said else words_of(error)
 
 
 def _fill(plane: VideoPlane, samples: Plane) -> None:
@@ -247,6 +309,12 @@ def _fill(plane: VideoPlane, samples: Plane) -> None:
         )
     rows = np.frombuffer(memoryview(plane), samples.dtype).reshape(plane.height, -1)
     rows[:, : plane.width] = samples
+
+
+def _tag(frame: VideoFrame, tags: ColorTags) -> None:
+    """Say what the samples mean: ProRes takes it from the frames, the others from the encoder."""
+    frame.colorspace, frame.color_range = tags.matrix, 2 if tags.full_range else 1
+    frame.color_primaries, frame.color_trc = tags.primaries, tags.transfer
 
 
 def gray_picture(format: PictureFormat, pts: int) -> Picture:

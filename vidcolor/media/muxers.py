@@ -1,0 +1,46 @@
+"""The kinds of file a film can be written as, by their names.
+
+muxer_of(Path("film.color.mkv"))   # "matroska", as FFmpeg calls it
+family_of("matroska")              # "Matroska", as a person does
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+
+from vidcolor.errors import OutputError
+
+_MUXERS = {
+    # FFmpeg would take .m4v for a bare MPEG-4 stream or for iPod's narrow MP4.
+    ".m4v": "mp4",
+    ".mp4": "mp4",
+    ".mov": "mov",
+    ".mkv": "matroska",
+    ".webm": "webm",
+}
+MP4_FAMILY = frozenset({"mp4", "mov", "ipod", "3gp", "psp"})
+MATROSKA_FAMILY = frozenset({"matroska", "webm"})
+
+
+def muxer_of(output: Path) -> str:
+    """FFmpeg's muxer for a file name. Raises OutputError for a suffix no muxer knows."""
+    known = _MUXERS.get(output.suffix.lower())
+    if known:
+        return known
+    try:
+        with av.open(f"film{output.suffix}", "w") as unopened:
+            name = unopened.format.name
+    except ValueError:
+        name = "image2"
+    if name.startswith("image2") or not output.suffix:
+        raise OutputError(
+            f"{output} ends in no known video format; name it .mp4, .mov, .mkv or .webm."
+        )
+    return name
+
+
+def family_of(muxer: str) -> str:
+    """What people call the files of a muxer."""
+    return {"matroska": "Matroska", "webm": "WebM", "mov": "MOV"}.get(muxer, muxer.upper())
