@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
-from math import ceil, lcm
+from math import lcm
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,12 @@ from av.codec import Codec
 from av.container.input import InputContainer
 from av.container.output import OutputContainer
 from av.packet import Packet
-from av.stream import AttachmentStream, Stream
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 from vidcolor.errors import OutputError
 from vidcolor.frames import BEGINNING, END, VideoInfo
+from vidcolor.media.attachments import attach, attach_cover
 from vidcolor.media.choice import EncoderChoice, picture_format, untold_fields
 from vidcolor.media.clock import BROADCAST, Spell, packets_of, read_clock, words_on_jumps
 from vidcolor.media.container_trial import try_container
@@ -38,7 +39,8 @@ from vidcolor.media.matroska import HeaderError, amend, amendable, ask_aspect
 from vidcolor.media.mp4 import set_subtitle_sizes
 from vidcolor.media.muxers import MATROSKA_FAMILY, MP4_FAMILY, muxer_of
 from vidcolor.media.packets import of_their_kind, without_hidden
-from vidcolor.media.probe import RAW_TAGS, is_cover, open_source
+from vidcolor.media.placing import Placer, Span
+from vidcolor.media.probe import RAW_TAGS, open_source
 from vidcolor.media.segments import (
     DeeperReorderError,
     add_picture,
@@ -169,24 +171,11 @@ def _codec_of(segment: SegmentFile) -> str:
         return container.streams.video[0].codec_context.codec.canonical_name
 
 
-@dataclass(frozen=True)
-class _Span:
-    """Which part of the source's time goes out, in exact seconds."""
-
-    origin: Fraction
-    """What becomes zero."""
-
-    stop: Fraction | None
-    """Half-open end of a cut; None for a whole film, whose sound may outlast its picture."""
-
-    cut: bool
-
-
-def _span(segments: Sequence[SegmentFile], info: VideoInfo, cut: bool) -> _Span:
+def _span(segments: Sequence[SegmentFile], info: VideoInfo, cut: bool) -> Span:
     if cut:
         last = segments[-1]
         stop = (last.pts[-1] + last.durations[-1]) * info.time_base
-        return _Span(segments[0].pts[0] * info.time_base, stop, True)
+        return Span(segments[0].pts[0] * info.time_base, stop, True)
     # Matroska's readers give no time to a frame before zero, and MP4's don't show it.
     origin = min(Fraction(0), segments[0].pts[0] * info.time_base)
     if info.container in BROADCAST:
@@ -194,7 +183,7 @@ def _span(segments: Sequence[SegmentFile], info: VideoInfo, cut: bool) -> _Span:
         with open_source(info.path) as source:
             ticks = Fraction(source.start_time or 0, av.time_base) / info.time_base
             origin = round(ticks) * info.time_base
-    return _Span(origin, None, False)
+    return Span(origin, None, False)
 
 
 def _spells(info: VideoInfo, warnings: list[str]) -> Sequence[Spell]:
@@ -225,21 +214,15 @@ class _Join:
     output: Path
     muxer: str
     plan: list[Track]
-    span: _Span
+    span: Span
     depth: int
     comment: str | None
     spells: Sequence[Spell]
     """Of a source whose clock jumps; empty for others."""
 
-    last_dts: dict[int, int] = field(default_factory=dict)
-    """By index in the output: the mux refuses times that fall."""
-
     undecoded: dict[int, int] = field(default_factory=dict)
     """By index in the source: packets of unwrapped sound that are damaged, and of any sound those
     of another codec."""
-
-    ticks: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """By index in the output, as `_span_ticks` has them: a long film has a million packets."""
 
     silence: dict[int, Fraction] = field(default_factory=dict)
     """By index in the source, once all is muxed: seconds of silence in gaps."""
@@ -348,9 +331,9 @@ class _Join:
                 copy.disposition = stream.disposition
                 copies[track.index] = copy
             elif track.way == "attach":
-                _attach(out, stream)
+                attach(out, stream)
             elif track.way == "cover":
-                _attach_cover(out, self.info.path, stream)
+                attach_cover(out, self.info.path, stream)
         assert picture is not None
         out.metadata.update(film_tags(source))
         if self.span.cut:
@@ -376,16 +359,12 @@ class _Join:
             begin = chapter["start"] * base - self.span.origin
             finish = chapter["end"] * base - self.span.origin
             if self.span.stop is not None:
-                begin, finish = max(begin, Fraction(0)), min(finish, self._length())
+                begin, finish = max(begin, Fraction(0)), min(finish, self.span.length)
                 if begin >= finish:
                     continue
             times = {"start": round(begin / base), "end": round(finish / base)}
             chapters.append({**chapter, **times, "time_base": base})
         return chapters
-
-    def _length(self) -> Fraction:
-        assert self.span.stop is not None
-        return self.span.stop - self.span.origin
 
     def _mux_all(
         self,
@@ -431,7 +410,7 @@ class _Join:
         """
         if not copies and not watched:
             return
-        now = 0.0
+        now, placer = 0.0, Placer(self.span, self.muxer)
         packets = packets_of(container, {*copies, *watched}, self.info.stream_index, spells)
         span = self.span.origin, self.span.stop
         packets = without_lines(without_hidden(packets), watched, span, self.overlaps)
@@ -441,7 +420,7 @@ class _Join:
             if not packet.size:
                 continue
             copy = copies[packet.stream_index]
-            if self._place(packet, copy):
+            if placer.place(packet, copy):
                 assert packet.dts is not None
                 now = max(now, float(packet.dts * packet.time_base))
                 packet.stream = copy
@@ -453,80 +432,3 @@ class _Join:
         # Converted text comes from another file, with indexes of its own.
         heard = (index for index, copy in copies.items() if copy.type == "audio")
         return {index: plain[index] for index in heard if index in plain}
-
-    def _place(self, packet: Packet[Any], copy: Stream) -> bool:
-        """Give a packet its time in the output; False when it has none, or lies outside a cut."""
-        kind, base, place = packet.stream.type, packet.time_base, copy.index
-        pts = packet.pts if packet.pts is not None else packet.dts
-        dts = packet.dts if packet.dts is not None else packet.pts
-        cover = is_cover(packet.stream)
-        last = self.last_dts.get(place)
-        if cover:
-            # A picture of no time.
-            pts = dts = 0
-        elif pts is None or dts is None:
-            return False
-        else:
-            shift = self._span_ticks(place, base)[0]
-            pts, dts = pts - shift, dts - shift
-            if kind == "video" and packet.dts is None:
-                # Matroska says nothing of when the first packets are decoded: before they're shown.
-                dts = pts - 2 * (packet.duration or 1) if last is None else last + 1
-        packet.pts, packet.dts = pts, dts
-        if self.span.cut and not cover and not self._clip(packet, kind, place):
-            return False
-        if last is not None:
-            # Lines of text may begin together, and so may, in whole milliseconds, packets of a
-            # sound that has more than a thousand a second.
-            together = kind == "subtitle" or self.muxer in ("matroska", "webm")
-            # In every other kind of file they must differ, as whole ticks of that file.
-            apart = 0 if together else max(1, ceil((copy.time_base or base) / base))
-            packet.dts = max(packet.dts, last + apart)
-            packet.pts = max(packet.pts, packet.dts)
-        self.last_dts[place] = packet.dts
-        return True
-
-    def _clip(self, packet: Packet[Any], kind: str, place: int) -> bool:
-        """Cut a packet to the span; sound is kept whole or not at all."""
-        assert packet.pts is not None
-        length = self._span_ticks(place, packet.time_base)[1]
-        if packet.pts >= length:
-            return False
-        if kind != "subtitle":
-            return packet.pts >= 0
-        over = packet.pts + (packet.duration or 0)
-        if over <= 0:
-            return False
-        packet.pts = packet.dts = max(packet.pts, 0)
-        packet.duration = min(over, length) - packet.pts
-        return True
-
-    def _span_ticks(self, place: int, base: Fraction) -> tuple[int, int]:
-        """The span's beginning and a cut's length in whole ticks of one of the tracks."""
-        if place not in self.ticks:
-            length = ceil(self._length() / base) if self.span.cut else 0
-            self.ticks[place] = round(self.span.origin / base), length
-        return self.ticks[place]
-
-
-def _attach(out: OutputContainer, stream: Stream) -> None:
-    assert isinstance(stream, AttachmentStream)
-    name = stream.name or f"attachment{stream.index}"
-    copy = out.add_attachment(name, stream.mimetype or "application/octet-stream", stream.data)
-    copy.metadata.update({k: v for k, v in stream.metadata.items() if k not in copy.metadata})
-
-
-def _attach_cover(out: OutputContainer, path: Path, stream: Stream) -> None:
-    """Cover art as Matroska keeps it: an attached picture file."""
-    suffix, kind = {"png": ("png", "image/png"), "bmp": ("bmp", "image/bmp")}.get(
-        stream.codec_context.codec.canonical_name, ("jpg", "image/jpeg")
-    )
-    name = stream.metadata.get("filename") or f"cover.{suffix}"
-    with open_source(path) as again:
-        packets = again.demux(again.streams[stream.index])
-        data = next((bytes(packet) for packet in packets if packet.size), b"")
-    if data:
-        copy = out.add_attachment(name, stream.metadata.get("mimetype") or kind, data)
-        title = stream.metadata.get("title")
-        if title:
-            copy.metadata["title"] = title
