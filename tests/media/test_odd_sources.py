@@ -145,6 +145,26 @@ def test_text_tracks_without_a_line_are_told_of(tmp_path):
     assert "hold no line" in said[0]
 
 
+def test_a_date_that_nobody_filled_in_isnt_missed(tmp_path):
+    path = tmp_path / "f.mp4"
+    undated = make_clip(tmp_path / "undated.mkv", frames=2)
+    with av.open(str(undated)) as source, av.open(str(path), "w") as out:
+        picture = out.add_stream_from_template(source.streams.video[0])
+        out.metadata["creation_time"] = "1970-01-01T00:00:01.000000Z"
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = picture
+                out.mux(packet)
+    # The second counts from 1904 and is one after 1970: with it taken away, no date is left.
+    dated = struct.pack(">I", 2_082_844_801)
+    assert dated in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(dated, struct.pack(">I", 2_082_844_800)))
+    info = probe(path)
+    with open_source(path) as source:
+        assert source.metadata["creation_time"].startswith("1970-01-01T00:00:00")
+    assert check_output_container(info, tmp_path / "f.color.mp4", choice_for(info)) == []
+
+
 def test_a_sound_that_begins_later_is_kept(tmp_path):
     """FFmpeg knows its codec when it opens the file, and neither its rate nor its channels."""
     path = two_broadcasts(tmp_path, sounds=(1, 2))

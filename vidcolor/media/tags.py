@@ -207,13 +207,17 @@ def _lacking(
 ) -> list[str]:
     """The names of the tags whose text is nowhere among those that came back."""
     # A date comes back in another form, and `und` is no language.
-    known = {"", "und", *after.values()}
+    known = {"", "und", _NO_DATE, *after.values()}
     dated = {"creation_time"} & {key.lower() for key in after}
     return [
         key
         for key, value in before.items()
         if value not in known and key.lower() not in dated | ignored
     ]
+
+
+_NO_DATE = "1970-01-01T00:00:00.000000Z"
+"""How FFmpeg gives MP4's date where nobody filled it in, which it does again in the output."""
 
 
 def _follows(mark: Disposition, marks: Disposition) -> bool:
