@@ -70,7 +70,7 @@ def shelf(tmp_path_factory):
     with tarfile.open(folder / "val.tar", "w") as tar:
         tar.add(folder / "photo.jpg", "photo.jpg")
     (folder / "photos").mkdir()
-    for name, count in (("train-000.tar", 50), ("val.tar", 2)):
+    for name, count in (("train-000.tar", 64), ("val.tar", 2)):
         pictures = {f"{number}.png": encoded(photograph(number)) for number in range(count)}
         write_tar(folder / "photos" / name, pictures)
     return folder
