@@ -49,10 +49,10 @@ CUT_SECONDS = 30
 SHORT_SECONDS = 60
 """Length of the film whose run shows how much memory a long one may take."""
 
-BYTES_A_PACKET = 300
+BYTES_A_PACKET = 400
 """What a run may need more for each packet of the long film. Of MP4, FFmpeg keeps a table of all
-packets, 65 bytes each, as long as a file is open, and a larger one while it writes; the program
-keeps each frame's time. No picture and no sound is among it."""
+packets, 65 bytes each, for every time that a file is open, and a larger one while it writes; the
+program keeps each frame's time. No picture and no sound is among it."""
 
 HEADER = (
     *("film", "frames", "frames' times", *(f"{name}: packets" for name in TRACKS)),
