@@ -23,7 +23,8 @@ def advanced(timecode: str, frames: int, rate: Fraction) -> str:
     if form is None or a_second < 1:
         return timecode
     hours, minutes, seconds, count = (int(form[n]) for n in (1, 2, 3, 5))
-    drops = a_second // 15 if form[4] != ":" else 0
+    # At other rates some write a semicolon, too, and count all the same.
+    drops = a_second // 15 if form[4] != ":" and a_second % 30 == 0 else 0
     number = (60 * (60 * hours + minutes) + seconds) * a_second + count
     number += frames - _dropped_before(60 * hours + minutes, drops)
     return _written(number, a_second, drops, form[4])
