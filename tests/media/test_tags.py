@@ -244,3 +244,22 @@ def test_a_cut_begins_at_its_own_timecode(tmp_path, target):
 )
 def test_timecodes_advance(timecode, frames, rate, later):
     assert advanced(timecode, frames, rate) == later
+
+
+def test_a_tracks_date_isnt_missed_where_it_is_the_films(tmp_path):
+    undated = make_clip(tmp_path / "undated.mkv", frames=2)
+    path = tmp_path / "film.mp4"
+    with av.open(str(undated)) as source, av.open(str(path), "w") as out:
+        picture = out.add_stream_from_template(source.streams.video[0])
+        out.metadata["creation_time"] = "2001-02-03T10:00:00.000000Z"
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = picture
+                out.mux(packet)
+    with av.open(str(path)) as source:
+        assert "creation_time" in source.streams.video[0].metadata
+    info, output = probe(path), tmp_path / "film.color.mkv"
+    assert check_output_container(info, output, choice_for(info)) == []
+    join_segments(write_segments(info, tmp_path, length=2), info, output)
+    with av.open(str(output)) as film:
+        assert film.metadata["creation_time"].startswith("2001-02-03T10:00:00")

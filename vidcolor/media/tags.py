@@ -162,8 +162,11 @@ def lost_tags(
         return
     if lost := sorted(_lacking(film, kept)):
         yield f"{family} has no place for some tags, left out: {', '.join(lost)}."
+    # A track made when the whole film was says nothing of its own by its date.
+    date = {key: value for key, value in kept.items() if key.lower() == "creation_time"}
     for stream, label, after in zip(tracks, labels, kept_labels, strict=True):
-        lost = sorted(_lacking(label.tags, after.tags, ignored=_HANDLED))
+        own = {key: value for key, value in label.tags.items() if value not in date.values()}
+        lost = sorted(_lacking(own, after.tags, ignored=_HANDLED))
         lost += [
             f"disposition {word}"
             for mark, word in _MARKS.items()
