@@ -64,6 +64,12 @@ def train(photos, capsys):
     return run
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    """A cache folder in place of the user's."""
+    monkeypatch.setenv("VIDCOLOR_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
 @pytest.fixture
 def classifier(monkeypatch):
     """A made-up classifier for DeepColor's networks."""

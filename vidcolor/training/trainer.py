@@ -17,7 +17,7 @@ import copy
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +35,7 @@ from vidcolor.models.weights import load_weights
 from vidcolor.training.backbone import load_backbone
 from vidcolor.training.checkpoints import State, load_checkpoint, put_weights, save_checkpoint
 from vidcolor.training.dataset import Batch, Dataset
+from vidcolor.training.embeddings import Remembered
 from vidcolor.training.loader import Loader
 from vidcolor.training.objectives import Losses, Objective, ObjectiveOptions, Truth, make_objective
 from vidcolor.training.prior import class_prior
@@ -133,6 +134,7 @@ class Training:
         if state:
             self._restore(state, network, optimizer)
         self.network = network
+        self._embedder = embedder_of(network, self.recipe)
         self._trainee, self._optimizer = self.fabric.setup(trainee, optimizer)
         if self.average is not None:
             self.average.to(self.fabric.device)
@@ -215,8 +217,8 @@ class Training:
         lightness = batch.lightness.to(device, non_blocking=True)
         hints = None if batch.hints is None else batch.hints.to(device, non_blocking=True)
         embedding = None
-        if isinstance(self.network, DeepColorModel):
-            embedding = self.network.embedder(lightness)
+        if self._embedder is not None:
+            embedding = self._embedder(lightness)
         return Truth(lightness, batch.ab.to(device, non_blocking=True), hints, embedding)
 
     def _read(self) -> Reading:
@@ -342,6 +344,14 @@ def build_network(recipe: Recipe, folder: Path) -> ColorModel:
         load_backbone(network, folder / recipe.backbone)
     network.prepare()
     return network
+
+
+def embedder_of(network: ColorModel, recipe: Recipe) -> Callable[[Tensor], Tensor] | None:
+    """What asks DeepColor's classifier, or remembers what it said; None for other networks."""
+    if not isinstance(network, DeepColorModel):
+        return None
+    # Samples that are never the same again would only fill the disk.
+    return Remembered(network.embedder) if recipe.data.augment == "none" else network.embedder
 
 
 def make_optimizer(network: ColorModel, recipe: OptimizerRecipe) -> torch.optim.Optimizer:
