@@ -15,7 +15,7 @@ from vidcolor.training.backbone import load_backbone
 def test_starts_that_cannot_be_used_get_one_sentence(tmp_path):
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     (tmp_path / "junk.npz").write_bytes(b"junk")
-    for name, said in [("other", "lacks"), ("junk", "can't be read"), ("none", "can't be read")]:
+    for name, said in [("other", "lacks"), ("junk", "can't be read"), ("none", "isn't there")]:
         with pytest.raises(TrainingError, match=said):
             load_backbone(CompactModel(), tmp_path / f"{name}.npz")
 

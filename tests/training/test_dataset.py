@@ -23,7 +23,7 @@ from vidcolor.training import dataset
 from vidcolor.training.dataset import Dataset, fraction, is_gray
 from vidcolor.training.loader import Loader
 from vidcolor.training.pictures import Source
-from vidcolor.training.prior import class_prior
+from vidcolor.training.prior import bins_313, class_prior
 from vidcolor.training.sources import open_source
 
 # Python 3.12 and later warn of forks in processes with threads; torch's loader forks on Linux.
@@ -386,7 +386,7 @@ def test_a_loader_works_outside_the_main_thread(source):
 
 def test_the_prior_counts_nearest_bins(source):
     data = dataset_of(source, augment="none")
-    prior = class_prior(data, limit=4)
+    prior = class_prior(data, bins_313, limit=4)
     assert prior.shape == (313,)
     assert prior.sum() == pytest.approx(1)
     centers = AbBins.load().centers.astype(np.float64)
@@ -396,4 +396,4 @@ def test_the_prior_counts_nearest_bins(source):
         for a, b in np.rint(sample.ab).reshape(2, -1).T:
             counts[np.argmin(((centers - (a, b)) ** 2).sum(1))] += 1
     np.testing.assert_allclose(prior, counts / counts.sum())
-    assert (class_prior(data, limit=8) != prior).any()
+    assert (class_prior(data, bins_313, limit=8) != prior).any()

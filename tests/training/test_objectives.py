@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from tests.models.made_up import with_classifier
 from vidcolor.errors import TrainingError
+from vidcolor.models.bins import AbBins
+from vidcolor.models.cantor import AbGrid, cantor
 from vidcolor.models.compact import CompactModel
+from vidcolor.models.eccv16 import Eccv16Config, Eccv16Model
 from vidcolor.models.lab import lab_to_rgb, rgb_to_lab
 from vidcolor.models.osnabrueck import OsnabrueckConfig, OsnabrueckModel
 from vidcolor.models.registry import entry_of
 from vidcolor.models.stclair import StClairModel
+from vidcolor.training.coding import annealed_mean
 from vidcolor.training.objectives import NAMES, ObjectiveOptions, Truth, make_objective
 from vidcolor.training.perceptual import PerceptualLoss
+from vidcolor.training.prior import imagenet_121
 
 PAIRS = [
     ("osnabrueck-121", "classes-121"),
@@ -128,6 +134,56 @@ def test_what_doesnt_fit_together_is_said(truth, network, name, words):
 def test_rebalancing_by_the_datas_counts_needs_them():
     with pytest.raises(TrainingError, match="own counts needs them"):
         make_objective("classes-313", ObjectiveOptions(rebalance="data"))
+
+
+def test_rare_classes_of_the_121_count_more():
+    """By a plain transcription of equation 4 of ECCV 2016, over the report's classes."""
+    torch.manual_seed(0)
+    ab = 60 * torch.randn(1, 2, 16, 16).clamp(-2, 2)
+    truth = Truth(torch.full((1, 1, 16, 16), 50.0), ab)
+    prior = np.random.default_rng(0).dirichlet(np.full(121, 0.3))
+    model = OsnabrueckModel(OsnabrueckConfig(enlarge="resize")).eval()
+    options = ObjectiveOptions(rebalance="data")
+    loss = make_objective("classes-121", options, prior)(model, truth).total.item()
+    with torch.no_grad():
+        shares = torch.softmax(model.raw(truth.lightness), 1)[0].numpy().astype(np.float64)
+    raw = [1 / (0.5 * p + 0.5 / 121) for p in prior]
+    scale = sum(p * w for p, w in zip(prior, raw, strict=True))
+    total = 0.0
+    for y in range(16):
+        for x in range(16):
+            a, b = (int(np.clip(np.rint(ab[0, n, y, x].item()) + 128, 0, 255)) for n in (0, 1))
+            rank = sorted(cantor(i, j) for i in range(11) for j in range(11)).index(
+                cantor(a // 25, b // 25)
+            )
+            total += raw[rank] / scale * -np.log(shares[rank, y, x])
+    assert loss == pytest.approx(total / 256, rel=1e-4)
+
+
+def test_imagenets_prior_of_the_121_is_that_of_the_313_gathered():
+    prior = imagenet_121()
+    bins = AbBins.load()
+    gray = cantor(5, 5)
+    inside = (np.abs(bins.centers + 128 - 137) <= 12).all(1)
+    assert prior.sum() == pytest.approx(1)
+    assert prior[AbGrid.NUMBERS.index(gray)] == pytest.approx(bins.prior[inside].sum())
+
+
+def test_a_unit_of_mse_scales_it(truth):
+    oracle = Oracle()
+    oracle.answer = truth.ab + 3
+    plain = make_objective("mse", ObjectiveOptions(unit=1.0))(oracle, truth).total.item()
+    assert plain == pytest.approx(9, rel=1e-5)
+    scaled = make_objective("mse", ObjectiveOptions())(oracle, truth).total.item()
+    assert scaled == pytest.approx(9 / 110**2, rel=1e-5)
+
+
+def test_what_eccv16_scores_it_paints_before_and_after_training(truth):
+    """No objective teaches the layer that turns scores into colours: it holds them."""
+    torch.manual_seed(0)
+    model = Eccv16Model(Eccv16Config(temperature=0.38)).eval()
+    scores = 5 * torch.randn(1, 313, 4, 4)
+    torch.testing.assert_close(model.decode(scores) * 110, annealed_mean(scores, 0.38))
 
 
 def test_dots_are_what_the_report_s_layer_learns(truth):

@@ -230,6 +230,28 @@ def test_a_full_disk_loses_no_checkpoint(photos, tmp_path, monkeypatch):
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".pt", ".safetensors"]
 
 
+def test_two_devices_learn_as_one_and_one_of_them_speaks(photos, tmp_path):
+    """Two processes with half of each batch: the loss, a mean, is what one device has."""
+    words = ["--set", "network=stclair-autoencoder", "--set", "objective.name=mse"]
+    words += ["--set", "steps=3", "--set", "measure_every=2", "--json"]
+    words += ["--set", 'data.train=["train"]', "--set", 'data.validation=["val"]']
+    logs = []
+    for devices in ("cpu", "cpu:2"):
+        out = tmp_path / devices.replace(":", "-")
+        command = [sys.executable, "-m", "vidcolor", "train", "ucsd-eleven", "--data", str(photos)]
+        command += ["--out", str(out), *SMALL, *words, "--device", devices]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        said = [json.loads(line) for line in done.stdout.splitlines()]
+        assert [row.get("step") for row in said] == [1, 2, 3, None]
+        logs.append(steps_of(out))
+        assert len(list(out.glob("events.*"))) == 1
+        assert load_model("stclair-autoencoder", out / "stclair-autoencoder.safetensors")
+    one, two = ([row["loss"] for row in log] for log in logs)
+    assert two == pytest.approx(one, rel=1e-4)
+    assert [row["step"] for row in logs[1] if "reading" in row] == [2, 3]
+
+
 # What is wrong
 
 
@@ -270,12 +292,15 @@ def test_changes():
     ("words", "said"),
     [
         (["--set", "lr"], "isn't NAME=VALUE"),
+        (["--set", "objective.unit=0"], "expected Lab units"),
         (["--sweep", "lr="], "isn't NAME=VALUE,VALUE"),
         (["--sweep", "lr=1", "--sweep", "lr=2"], "given twice"),
         (["--set", "network=standin"], "learns nothing"),
         (["--set", "network=nobody"], "there is no network 'nobody'"),
         (["--set", "objective.name=hinge"], "there is no objective 'hinge'"),
         (["--set", "options.enlarge=resize"], "doesn't have the options"),
+        (["--set", "network=eccv16", "--set", "options.side=100"], "isn't a multiple of 8"),
+        (["--set", "network=compact", "--set", "backbone=m.npz"], "which isn't there"),
         (["--set", 'data.train=["nowhere"]'], "nowhere"),
         (["--set", "network=stclair-autoencoder", "--set", "size=36"], "takes multiples of 8"),
         (["--set", "start=nothing.safetensors"], "doesn't exist"),

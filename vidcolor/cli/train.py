@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -118,8 +119,9 @@ def train_command(
     outcomes = [
         train_one(name, each, data, out / name, machine, as_json=as_json) for name, each in runs
     ]
-    if sweep and not as_json:
-        for line in table_of(outcomes):
+    led = [outcome for outcome in outcomes if outcome is not None]
+    if sweep and led and not as_json:
+        for line in table_of(led):
             print(line)
 
 
@@ -140,7 +142,7 @@ def read_changes(given: list[str]) -> dict[str, str]:
     changes = {}
     for text in given:
         key, found, value = text.partition("=")
-        if not found or not key or not value:
+        if not found or not key:
             raise UsageError(f"--set {text!r} isn't NAME=VALUE; try --set lr=1e-4.")
         changes[key] = value
     return changes
@@ -156,12 +158,16 @@ def set_threads(threads: int) -> None:
 
 def train_one(
     name: str, recipe: Recipe, data: Path, out: Path, machine: Machine, *, as_json: bool
-) -> Outcome:
-    """One run from beginning, or from its checkpoint, to end."""
+) -> Outcome | None:
+    """One run from beginning, or from its checkpoint, to end; None in a process that doesn't
+    lead."""
     from vidcolor.training.journal import Journal
     from vidcolor.training.trainer import Training
 
     training = Training(recipe, data, out, machine)
+    if not training.leads:
+        deque(training.steps(), maxlen=0)
+        return None
     if training.step and not as_json:
         say(f"going on behind step {training.step} of {training.total}")
     figures: dict[str, float] = {}

@@ -42,6 +42,13 @@ class ColorModel(nn.Module, ABC):
     weights_sha256: str = UNSEALED
     """Hex sha256 of the file the weights came from."""
 
+    def see_at(self, side: int) -> None:
+        """Have `input_size` be a square of `side` pixels. Raises ValueError where the network
+        can't take that."""
+        if side < 1 or side % self.size_multiple:
+            raise ValueError(f"a side of {side}, which isn't a multiple of {self.size_multiple}")
+        self.input_size = (side, side)
+
     def prepare(self) -> None:
         """Make ready what isn't among its own weights, after these were loaded.
 

@@ -46,7 +46,10 @@ TAPS = (0, 2, 5, 12, 16)
 
 @dataclass(frozen=True, kw_only=True)
 class CompactConfig:
-    """Widths of the decoder and the way its two heads are mixed."""
+    """Widths of the decoder, the way its two heads are mixed, and the size it sees."""
+
+    side: int = 192
+    """Of the square a frame is stretched to, pixels."""
 
     decoder: tuple[int, int, int, int] = (192, 128, 96, 48)
     """Channels at strides 16, 8, 4 and 2."""
@@ -129,7 +132,7 @@ class CompactModel(ColorModel):
     def __init__(self, config: CompactConfig | None = None) -> None:
         super().__init__()
         self.config = config or CompactConfig()
-        self.input_size = (192, 192)
+        self.see_at(self.config.side)
         self.stem = conv3x3(4, 32, stride=2)
         blocks: list[nn.Module] = []
         channels, taps = 32, []

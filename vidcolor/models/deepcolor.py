@@ -50,6 +50,9 @@ class DeepColorConfig:
     decoder: tuple[int, ...] = (128, 0, 64, 0, 32, 16)
     """Widths of the 3x3 convolutions on the way up; 0 doubles the side."""
 
+    side: int = 224
+    """Of the square a frame is stretched to, pixels; the classifier always sees 299."""
+
 
 BASE = DeepColorConfig(name="deepcolor-base", encoder=(-64, 128, -128, 256, -256, 512, 512, 256))
 FIRST = DeepColorConfig(name="deepcolor-1", encoder=(-64, -128, -256, 512, 256))
@@ -73,7 +76,7 @@ class DeepColorModel(ColorModel):
         super().__init__()
         self.config = config
         self.name = config.name
-        self.input_size = (224, 224)
+        self.see_at(config.side)
         # In a tuple, so that torch takes it for no part of this network.
         self._beside = (Embedder(),)
         self.encoder = nn.Sequential(*conv_stack(1, config.encoder))

@@ -14,17 +14,30 @@ unsure. Attribute names are those of the published state dict (32.2 M parameters
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidcolor.models.bins import N_BINS
+from vidcolor.models.bins import N_BINS, AbBins
 from vidcolor.models.color_model import ColorModel
 
 L_CENT, L_NORM, AB_NORM = 50.0, 100.0, 110.0
 """The published networks see (L - 50) / 100 and speak of a / 110, b / 110."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Eccv16Config:
+    """How the network is used; its layers are as published."""
+
+    side: int = 256
+    """Of the square a frame is stretched to, pixels."""
+
+    temperature: float = 1.0
+    """T of the mean over the colours. The published PyTorch weights are read at 1, as their code
+    reads them; the paper takes 0.38 (section 2.3), which is for weights trained as it says."""
 
 
 class Eccv16Model(ColorModel):
@@ -33,9 +46,10 @@ class Eccv16Model(ColorModel):
     name: str = "eccv16"
     size_multiple: ClassVar[int] = 8
 
-    def __init__(self) -> None:
+    def __init__(self, config: Eccv16Config | None = None) -> None:
         super().__init__()
-        self.input_size = (256, 256)
+        self.config = config or Eccv16Config()
+        self.see_at(self.config.side)
         self.model1 = nn.Sequential(*conv_block(1, 64, 64, last_stride=2))
         self.model2 = nn.Sequential(*conv_block(64, 128, 128, last_stride=2))
         self.model3 = nn.Sequential(*conv_block(128, 256, 256, 256, last_stride=2))
@@ -51,6 +65,9 @@ class Eccv16Model(ColorModel):
             nn.Conv2d(256, N_BINS, 1),
         )
         self.model_out = nn.Conv2d(N_BINS, 2, 1, bias=False)
+        # No objective teaches it: it holds the colours that the scores are of.
+        centers = torch.from_numpy(AbBins.load().centers.T / AB_NORM)
+        self.model_out.weight = nn.Parameter(centers[:, :, None, None].contiguous())
 
     def forward(self, lightness: Tensor, hints: Tensor | None = None) -> Tensor:
         """Score the colours, average them, enlarge; returns ab (N, 2, H, W).
@@ -72,11 +89,11 @@ class Eccv16Model(ColorModel):
         return scores
 
     def decode(self, scores: Tensor) -> Tensor:
-        """The colours' mean by probability: (N, 313, h, w) -> (N, 2, h, w) float32, ab / 110.
+        """The colours' annealed mean: (N, 313, h, w) -> (N, 2, h, w) float32, ab / 110.
 
         In float32 whatever the network's dtype: 313 small probabilities lose too much in half.
         """
-        p = torch.softmax(scores.float(), 1)
+        p = torch.softmax(scores.float() / self.config.temperature, 1)
         return F.conv2d(p, self.model_out.weight.float())
 
 

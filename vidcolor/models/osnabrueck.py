@@ -64,6 +64,9 @@ class OsnabrueckConfig:
     temperature: float = 0.38
     """T of the annealed mean (ECCV 2016, section 2.3)."""
 
+    side: int = 224
+    """Of the square a frame is stretched to, pixels."""
+
 
 class OsnabrueckModel(ColorModel):
     """The report's network; hints are ignored."""
@@ -76,7 +79,7 @@ class OsnabrueckModel(ColorModel):
         super().__init__()
         self.config = config or OsnabrueckConfig()
         self.name = "osnabrueck-121" if self.config.classes else "osnabrueck-regression"
-        self.input_size = (224, 224)
+        self.see_at(self.config.side)
         outputs = AbGrid.CLASSES if self.config.classes else 2
         dilation = self.config.dilation
         self.down = nn.Sequential(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,16 +79,16 @@ class ModelEntry:
         return not self.for_study and not self.for_tests
 
 
-def build_siggraph17() -> ColorModel:
-    from vidcolor.models.siggraph17 import Siggraph17Model
+def build_siggraph17(**options: Any) -> ColorModel:
+    from vidcolor.models.siggraph17 import Siggraph17Config, Siggraph17Model
 
-    return Siggraph17Model()
+    return Siggraph17Model(Siggraph17Config(**options))
 
 
-def build_eccv16() -> ColorModel:
-    from vidcolor.models.eccv16 import Eccv16Model
+def build_eccv16(**options: Any) -> ColorModel:
+    from vidcolor.models.eccv16 import Eccv16Config, Eccv16Model
 
-    return Eccv16Model()
+    return Eccv16Model(Eccv16Config(**options))
 
 
 def build_compact(**options: Any) -> ColorModel:
@@ -109,10 +109,10 @@ def build_ucsd_eleven(**options: Any) -> ColorModel:
     return UcsdModel(UcsdConfig(**options))
 
 
-def build_deepcolor(*, name: str) -> ColorModel:
+def build_deepcolor(*, name: str, **options: Any) -> ColorModel:
     from vidcolor.models.deepcolor import CONFIGS, DeepColorModel
 
-    return DeepColorModel(CONFIGS[name])
+    return DeepColorModel(replace(CONFIGS[name], **options))
 
 
 def build_stclair_autoencoder(**options: Any) -> ColorModel:

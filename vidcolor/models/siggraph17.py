@@ -19,6 +19,7 @@ BSD-2-Clause). Input planes: (L-50)/100, hint a/110, hint b/110, hint mask.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -31,6 +32,17 @@ N_CLASSES = 529
 """Classes of the head that served the published training's first phase: 23 x 23 ab bins."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Siggraph17Config:
+    """How the network is used; its layers are as published."""
+
+    side: int = 256
+    """Of the square a frame is stretched to, pixels."""
+
+    mask_center: float = 0.0
+    """Taken from the mask of the hints: 0 in the published code, 0.5 in its training."""
+
+
 class Siggraph17Model(ColorModel):
     """The published network of 2017, with its user hints."""
 
@@ -38,9 +50,10 @@ class Siggraph17Model(ColorModel):
     size_multiple: ClassVar[int] = 8
     accepts_hints: ClassVar[bool] = True
 
-    def __init__(self) -> None:
+    def __init__(self, config: Siggraph17Config | None = None) -> None:
         super().__init__()
-        self.input_size = (256, 256)
+        self.config = config or Siggraph17Config()
+        self.see_at(self.config.side)
         self.model1 = nn.Sequential(*conv_block(4, 64, 64))
         self.model2 = nn.Sequential(*conv_block(64, 128, 128))
         self.model3 = nn.Sequential(*conv_block(128, 256, 256, 256))
@@ -66,10 +79,7 @@ class Siggraph17Model(ColorModel):
         self.model_out = nn.Sequential(nn.Conv2d(128, 2, 1), nn.Tanh())
 
     def forward(self, lightness: Tensor, hints: Tensor | None = None) -> Tensor:
-        """Predict ab (N, 2, H, W) in -110..110. Units and shapes as in `ColorModel.forward`.
-
-        The mask goes in as it is, 0 or 1, as in the published code (its training centred it).
-        """
+        """Predict ab (N, 2, H, W) in -110..110. Units and shapes as in `ColorModel.forward`."""
         conv1, conv2, conv3 = self.features(lightness, hints)
         conv8 = self._middle(conv3)
         conv9 = self.model9(self.model9up(conv8) + self.model2short9(conv2))
@@ -97,12 +107,12 @@ class Siggraph17Model(ColorModel):
         conv8: Tensor = self.model8(self.model8up(conv7) + self.model3short8(conv3))
         return conv8
 
-    @staticmethod
-    def planes(lightness: Tensor, hints: Tensor | None) -> Tensor:
-        """The four input planes, (N, 4, H, W); without hints the last three are 0."""
+    def planes(self, lightness: Tensor, hints: Tensor | None) -> Tensor:
+        """The four input planes, (N, 4, H, W); without hints the mask is 0 everywhere."""
         if hints is None:
             hints = lightness.new_zeros(lightness.shape[0], 3, *lightness.shape[2:])
-        return torch.cat([(lightness - L_CENT) / L_NORM, hints[:, :2] / AB_NORM, hints[:, 2:]], 1)
+        mask = hints[:, 2:] - self.config.mask_center
+        return torch.cat([(lightness - L_CENT) / L_NORM, hints[:, :2] / AB_NORM, mask], 1)
 
 
 def every_second(x: Tensor) -> Tensor:

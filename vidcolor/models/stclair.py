@@ -28,10 +28,13 @@ AB_NORM = 128.0
 
 @dataclass(frozen=True, kw_only=True)
 class StClairConfig:
-    """What the report varied of the network itself."""
+    """What the report varied of the network itself, and the size it sees."""
 
     kernel: Literal[3, 5, 7] = 3
     """Side of every convolution's kernel."""
+
+    side: int = 256
+    """Of the square a frame is stretched to, pixels."""
 
 
 class StClairModel(ColorModel):
@@ -43,7 +46,7 @@ class StClairModel(ColorModel):
     def __init__(self, config: StClairConfig | None = None) -> None:
         super().__init__()
         self.config = config or StClairConfig()
-        self.input_size = (256, 256)
+        self.see_at(self.config.side)
         # A negative width is a convolution of stride 2; 0 doubles the side.
         widths = (-64, 128, -128, 256, -256, 512, 512, 256, 128, 0, 64, 0, 32, 16)
         self.layers = nn.Sequential(*conv_stack(1, widths, self.config.kernel))

@@ -45,7 +45,7 @@ class UcsdModel(ColorModel):
     def __init__(self, config: UcsdConfig | None = None) -> None:
         super().__init__()
         self.config = config or UcsdConfig()
-        self.input_size = (self.config.side, self.config.side)
+        self.see_at(self.config.side)
         layers: list[nn.Module] = []
         inputs = 1
         for width in self.config.widths:

@@ -22,6 +22,11 @@ def load_backbone(model: CompactModel, path: Path) -> None:
     three colour planes of its first convolution become the one of lightness, and the hint
     planes start at zero. Raises TrainingError when a shape differs.
     """
+    if not path.is_file():
+        raise TrainingError(
+            f"the recipe starts from {path}, which isn't there; put the file there, or begin "
+            "without it: --set backbone=."
+        )
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)

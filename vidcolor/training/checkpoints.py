@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from vidcolor.errors import TrainingError
@@ -103,7 +103,7 @@ def put_weights(path: Path, state: Mapping[str, Tensor], recipe: Recipe) -> None
     }
     part = path.with_name(f"{path.name}.part")
     try:
-        save_file(tensors, part, {NOTES_KEY: json.dumps(notes, sort_keys=True)})
+        part.write_bytes(save(tensors, {NOTES_KEY: json.dumps(notes, sort_keys=True)}))
         part.replace(path)
     except Exception as error:
         with suppress(OSError):
@@ -117,7 +117,9 @@ LENGTHS = {"schedule.epochs", "schedule.steps", "measure_every", "measured"}
 
 def _difference(kept: str, recipe: Recipe) -> str:
     """The first thing that two recipes differ in, or nothing."""
-    old, new = (_flat(json.loads(text)) for text in (kept, recipe.text()))
+    # What an older version had no key for, it did as the key's default says.
+    usual = _flat(json.loads(Recipe(network=recipe.network).text()))
+    old, new = (usual | _flat(json.loads(text)) for text in (kept, recipe.text()))
     for key in sorted((old.keys() | new.keys()) - LENGTHS):
         if old.get(key) != new.get(key):
             return f"{key} was {old.get(key)!r} and is {new.get(key)!r}"

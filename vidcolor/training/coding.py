@@ -88,16 +88,19 @@ def colored(ab: Tensor) -> Tensor:
     return (ab.abs().amax((1, 2, 3)) > GRAY_LIMIT).float()
 
 
-def rebalancing_weights(prior: NDArray[np.float64] | None = None, mix: float = MIX) -> Tensor:
-    """(313,) float32 weights w ~ ((1 - mix) p + mix / 313)^-1, scaled so that their mean under p is
-    1 (ECCV 2016, equation 4).
+def rebalancing_weights(
+    prior: NDArray[np.float64] | None = None, mix: float = MIX, *, classes: int = N_BINS
+) -> Tensor:
+    """(Q,) float32 weights w ~ ((1 - mix) p + mix / Q)^-1, scaled so that their mean under p is 1
+    (ECCV 2016, equation 4).
 
-    prior: (313,) probabilities, ImageNet's by default. Raises ValueError where they aren't.
+    prior: (Q,) probabilities p of the `classes` Q, ImageNet's of the 313 by default. Raises
+    ValueError where they aren't.
     """
     p = AbBins.load().prior if prior is None else np.asarray(prior, np.float64)
-    if p.shape != (N_BINS,) or p.min() < 0 or not np.isclose(p.sum(), 1):
-        raise ValueError(f"a prior is {N_BINS} probabilities that sum to 1, not {p.shape}")
-    weights = 1 / ((1 - mix) * p + mix / N_BINS)
+    if p.shape != (classes,) or p.min() < 0 or not np.isclose(p.sum(), 1):
+        raise ValueError(f"a prior is {classes} probabilities that sum to 1, not {p.shape}")
+    weights = 1 / ((1 - mix) * p + mix / classes)
     return torch.from_numpy(weights / (p * weights).sum()).float()
 
 

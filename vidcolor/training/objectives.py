@@ -41,8 +41,9 @@ from vidcolor.models.lab import lab_to_rgb
 from vidcolor.models.osnabrueck import OsnabrueckModel
 from vidcolor.models.siggraph17 import Siggraph17Model
 from vidcolor.models.ucsd import UcsdModel
-from vidcolor.training.coding import SoftCoder, colored
+from vidcolor.training.coding import SoftCoder, colored, rebalancing_weights
 from vidcolor.training.perceptual import PerceptualLoss
+from vidcolor.training.prior import imagenet_121
 
 NAMES = (
     *("mse", "l1", "smooth-l1", "rgb-mse", "rgb-l1"),
@@ -50,7 +51,8 @@ NAMES = (
 )
 
 AB_UNIT = 110.0
-"""Lab units that count as 1 in mse and l1, so that rates mean about the same for all objectives."""
+"""Lab units that count as 1 in mse and l1, unless said otherwise, so that rates mean about the same
+for all objectives."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,10 @@ class ObjectiveOptions:
     """What a recipe says beside the objective's name."""
 
     rebalance: Literal["none", "prior", "data"] = "prior"
-    """Weights of the 313 classes: none, from ImageNet's table, or from the data's own counts."""
+    """Weights of the 313 or 121 classes: none, from ImageNet's counts, or from the data's own."""
+
+    unit: float = AB_UNIT
+    """Of mse and l1: the Lab units that count as 1."""
 
     neighbours: int = 5
     """Bins of the soft encoding: the paper's 5, or the published code's 10."""
@@ -106,12 +111,12 @@ def make_objective(
     name.
     """
     makers: dict[str, Callable[[], Objective]] = {
-        "mse": lambda: AbDistance(F.mse_loss),
-        "l1": lambda: AbDistance(F.l1_loss),
-        "smooth-l1": lambda: AbDistance(F.smooth_l1_loss, unit=GRID),
+        "mse": lambda: AbDistance(F.mse_loss, options.unit),
+        "l1": lambda: AbDistance(F.l1_loss, options.unit),
+        "smooth-l1": lambda: AbDistance(F.smooth_l1_loss, GRID),
         "rgb-mse": lambda: RgbDistance(F.mse_loss),
         "rgb-l1": lambda: RgbDistance(F.l1_loss),
-        "classes-121": Classes121,
+        "classes-121": lambda: Classes121(options, prior),
         "classes-529": Classes529,
         "classes-313": lambda: Classes313(options, prior),
         "two-heads": lambda: TwoHeads(options, prior),
@@ -130,7 +135,7 @@ class AbDistance:
     """A distance between predicted and true ab, in units of `unit`."""
 
     distance: Distance
-    unit: float = AB_UNIT
+    unit: float
 
     def __call__(self, network: ColorModel, truth: Truth) -> Losses:
         ab = predicted_ab(network, truth)
@@ -153,14 +158,25 @@ class RgbDistance:
 
 
 class Classes121:
-    """Cross entropy over the Osnabrück report's classes, every pixel counting the same."""
+    """Cross entropy over the Osnabrück report's classes. Every pixel counts the same, as reported,
+    or by how rare its class is, as the report's authors wished."""
+
+    def __init__(self, options: ObjectiveOptions, prior: NDArray[np.float64] | None) -> None:
+        self.weights: Tensor | None = None
+        if options.rebalance != "none":
+            counts = imagenet_121() if options.rebalance == "prior" else own_counts(prior)
+            self.weights = rebalancing_weights(counts, classes=AbGrid.CLASSES)
 
     def __call__(self, network: ColorModel, truth: Truth) -> Losses:
         model = of_kind(network, OsnabrueckModel, "classes-121")
         if not model.config.classes:
             raise TrainingError(f"{model.name} has no classes; take mse, l1 or smooth-l1.")
         scores = model.raw(truth.lightness)
-        loss = F.cross_entropy(scores.float(), AbGrid.encode(truth.ab))
+        classes = AbGrid.encode(truth.ab)
+        entropy = F.cross_entropy(scores.float(), classes, reduction="none")
+        if self.weights is not None:
+            entropy = entropy * self.weights.to(classes.device)[classes]
+        loss = entropy.mean()
         return Losses(loss, {"classes": loss.detach()})
 
 
@@ -225,10 +241,15 @@ class WithPerceptual:
 
 
 def coder_of(options: ObjectiveOptions, prior: NDArray[np.float64] | None) -> SoftCoder:
-    if options.rebalance == "data" and prior is None:
-        raise TrainingError("rebalancing by the data's own counts needs them; none were given.")
-    own = prior if options.rebalance == "data" else None
+    own = own_counts(prior) if options.rebalance == "data" else None
     return SoftCoder(neighbours=options.neighbours, prior=own)
+
+
+def own_counts(prior: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """The data's own, where they were counted. Raises TrainingError."""
+    if prior is None:
+        raise TrainingError("rebalancing by the data's own counts needs them; none were given.")
+    return prior
 
 
 def predicted_ab(network: ColorModel, truth: Truth) -> Tensor:

@@ -57,6 +57,7 @@ class ObjectiveRecipe:
 
     name: str = "mse"
     rebalance: Rebalance = "prior"
+    unit: float = 110.0
     neighbours: int = 5
     ab_share: float = 1.0
     perceptual: float = 0.0
@@ -254,6 +255,8 @@ def _check(recipe: Recipe, where: str) -> None:
                 )
     if len(recipe.optimizer.betas) != 2:
         raise TrainingError(f"betas is {recipe.optimizer.betas} in {where}; expected two numbers.")
+    if not recipe.objective.unit:
+        raise TrainingError(f"unit is 0 in {where}; expected Lab units, such as 110.")
     if recipe.ema >= 1:
         raise TrainingError(f"ema is {recipe.ema} in {where}; expected less than 1.")
 

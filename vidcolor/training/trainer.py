@@ -38,7 +38,7 @@ from vidcolor.training.dataset import Batch, Dataset
 from vidcolor.training.embeddings import Remembered
 from vidcolor.training.loader import Loader
 from vidcolor.training.objectives import Losses, Objective, ObjectiveOptions, Truth, make_objective
-from vidcolor.training.prior import class_prior
+from vidcolor.training.prior import bins_121, bins_313, class_prior
 from vidcolor.training.readings import Reading, read_off
 from vidcolor.training.recipe import OptimizerRecipe, Recipe, ScheduleRecipe
 from vidcolor.training.sources import open_source
@@ -78,7 +78,7 @@ class Step:
     """`loss`, and its parts by name."""
 
     reading: Reading | None = None
-    """Where this step was followed by one."""
+    """Where this step was followed by one, on the leader."""
 
     saved: bool = False
     """Whether a checkpoint was written after it."""
@@ -139,6 +139,12 @@ class Training:
         if self.average is not None:
             self.average.to(self.fabric.device)
 
+    @property
+    def leads(self) -> bool:
+        """Whether this process is the one that measures, writes and speaks; of several devices
+        each has a process, and the others only learn."""
+        return bool(self.fabric.is_global_zero)
+
     def steps(self) -> Iterator[Step]:
         """Run to the recipe's end, from the checkpoint where there is one; yields every step.
 
@@ -154,7 +160,8 @@ class Training:
                     self.step += 1
                     ended = self.step == self.total
                     between = self.recipe.measure_every or self.loader.steps
-                    reading = self._read() if ended or self.step % between == 0 else None
+                    measure = self.leads and (ended or self.step % between == 0)
+                    reading = self._read() if measure else None
                     late = time.monotonic() - saved >= self.machine.save_seconds
                     save = ended or late or self.step % self.loader.steps == 0
                     if save:
@@ -165,15 +172,15 @@ class Training:
                         return
 
     def finish(self) -> Path:
-        """Write the finished weights; returns their file."""
+        """Write the finished weights, where this process leads; returns their file."""
         path = self.out / f"{self.recipe.network}.safetensors"
-        if self.fabric.is_global_zero:
+        if self.leads:
             put_weights(path, (self.average or self.network).state_dict(), self.recipe)
         return path
 
     def save(self) -> None:
-        """Write a checkpoint. Raises TrainingError where it can't be."""
-        if self.fabric.is_global_zero:
+        """Write a checkpoint, where this process leads. Raises TrainingError where it can't be."""
+        if self.leads:
             save_checkpoint(
                 self.out,
                 State(
@@ -186,17 +193,16 @@ class Training:
                     best=self.best,
                 ),
             )
-        self.fabric.barrier()
 
     def _learn(self, batch: Batch) -> dict[str, float]:
         truth = self.truth_of(batch)
         self._trainee.train()
         total, parts = self._trainee(truth.lightness, truth.ab, truth.hints, truth.embedding)
-        loss = float(total.detach())
-        if not math.isfinite(loss):
+        losses = self._everywhere({"loss": total.detach(), **parts})
+        if not math.isfinite(losses["loss"]):
             raise TrainingError(
-                f"the loss is {loss} at step {self.step + 1}, at the rate {self._rate():g}; lower "
-                "optimizer.rate, or set optimizer.clip."
+                f"the loss is {losses['loss']} at step {self.step + 1}, at the rate "
+                f"{self._rate():g}; lower optimizer.rate, or set optimizer.clip."
             )
         self._optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(total)
@@ -209,7 +215,12 @@ class Training:
             # Early on the average would be mostly what the network began as.
             decay = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
             update_average(self.average, self.network, decay)
-        return {"loss": loss, **{name: float(part) for name, part in parts.items()}}
+        return losses
+
+    def _everywhere(self, losses: dict[str, Tensor]) -> dict[str, float]:
+        """Their means over all devices."""
+        means = self.fabric.all_reduce(torch.stack(list(losses.values())), reduce_op="mean")
+        return dict(zip(losses, means.tolist(), strict=True))
 
     def truth_of(self, batch: Batch) -> Truth:
         """A batch on the device, with what DeepColor's classifier says of it."""
@@ -240,11 +251,14 @@ class Training:
         given = self.recipe.objective
         options = ObjectiveOptions(
             rebalance=given.rebalance,
+            unit=given.unit,
             neighbours=given.neighbours,
             ab_share=given.ab_share,
             perceptual=given.perceptual,
         )
-        counted = class_prior(self.learned) if given.rebalance == "data" else None
+        counted = None
+        if given.rebalance == "data":
+            counted = class_prior(self.learned, bins_121 if "121" in given.name else bins_313)
         return make_objective(given.name, options, counted)
 
     def _restore(self, state: State, network: ColorModel, optimizer: torch.optim.Optimizer) -> None:
@@ -272,12 +286,19 @@ def open_fabric(machine: Machine) -> Any:
         ) from error
     # It tells of its precision what we tell ourselves.
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    kind, _, count = machine.device.partition(":")
+    kind, _, given = machine.device.partition(":")
     precision = machine.precision
     if precision == "auto":
         precision = "bf16-mixed" if has_bf16(kind) else "32-true"
     try:
-        fabric = Fabric(accelerator=kind, devices=int(count or 1), precision=precision)  # type: ignore[arg-type]
+        count = int(given or 1)
+        fabric = Fabric(
+            accelerator=kind,
+            devices=count,
+            # Some objectives leave a head of their network unused.
+            strategy="ddp_find_unused_parameters_true" if count > 1 else "auto",
+            precision=precision,  # type: ignore[arg-type]
+        )
         fabric.launch()
     except (ValueError, RuntimeError, ImportError) as error:
         raise TrainingError(
