@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from vidcolor.dissolves import DISSOLVE_REACH_FRAMES, DissolveFinder
 from vidcolor.facts import facts_of
 from vidcolor.media.probe import probe
 from vidcolor.media.read import read_frames, sample_pairs
 from vidcolor.pipeline import fit, to_8_bits
 from vidcolor.resample import shrink
-from vidcolor.shots import REACH_FRAMES, is_cut, thumbnail, thumbnail_difference
+from vidcolor.shots import REACH_FRAMES, starts_shot, thumbnail
 
 CLIPS = Path(__file__).parents[2] / "shared" / "clips"
 needs_clips = pytest.mark.skipif(
@@ -21,9 +21,13 @@ needs_clips = pytest.mark.skipif(
 
 CUTS = {
     "bw/1940s_office_dialogue.mp4": [34, 134, 207, 290],
+    "bw/chaplin_factory_aac.mp4": [268, 671],
     "bw/chaplin_park_mp3.mp4": [],
+    "bw/frames_rtn002_silent_street.mp4": [],
     "bw/frames_rtn003_roof_scratches.mp4": [],
     "colour/arm_wrestling_sar.mp4": [268],
+    "colour/bbb_1080p60_2s.mp4": [21],
+    "colour/cockatoo_yuv444p_mp3.mp4": [],
     "colour/plastic_bag_mpeg4.avi": [],
 }
 
@@ -36,14 +40,16 @@ def test_cuts_are_where_a_person_sees_them(name):
     pictures = [
         thumbnail(to_8_bits(shrink(f.luma, size), info.bit_depth)) for f in read_frames(info)
     ]
-    steps = [0.0] + [thumbnail_difference(a, b) for a, b in pairwise(pictures)]
-    reach = REACH_FRAMES
-    found = [
-        i
-        for i in range(1, len(steps))
-        if is_cut(steps[max(0, i - reach) : i], steps[i], steps[i + 1 : i + 1 + reach])
-    ]
+    reach, finder = REACH_FRAMES, DissolveFinder()
+    found, dissolves = [], []
+    for i, picture in enumerate(pictures):
+        around = pictures[max(0, i - reach) : i + 1 + reach]
+        if i and starts_shot(around, min(i, reach)):
+            found.append(i)
+        finder.add(picture)
+        dissolves += finder.around(max(0, i - DISSOLVE_REACH_FRAMES))
     assert found == CUTS[name]
+    assert dissolves == []
 
 
 @needs_clips

@@ -22,9 +22,11 @@ import pytest
 
 from tests.cli.tree import LEAVES
 from tests.clips import make_clip
+from tests.models.made_up import MadeUpClassifier
 from tests.models.servers import Reply, Server
 from tests.training.photographs import encoded, photograph, write_tar
 from vidcolor.cli import run_arguments
+from vidcolor.models.embedding import Embedder
 from vidcolor.models.standin import StandinModel
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -59,6 +61,9 @@ def shelf(tmp_path_factory):
     for name in ("old-films/a.mp4", "old-films/reels/b.mkv", "more/deep/c.mp4"):
         make_clip(folder / name, frames=12)
     make_clip(folder / "reels/d.avi", frames=12, codec="mpeg4")
+    (folder / "clips").mkdir()
+    for name in ("clips/e.mp4", "clips/f.mkv", "truth.mp4", "ours.mp4", "theirs.mkv"):
+        make_clip(folder / name, frames=8, color=True)
     rows = np.linspace(0, 255, 480)[:, None]
     gray = np.broadcast_to(rows, (480, 360)).astype(np.uint8)
     photographs = ("photo.jpg", "negative.tif", "scan.tif", "scans/1.png", "scans/2.jpg")
@@ -73,6 +78,9 @@ def shelf(tmp_path_factory):
     for name, count in (("train-000.tar", 64), ("val.tar", 2)):
         pictures = {f"{number}.png": encoded(photograph(number)) for number in range(count)}
         write_tar(folder / "photos" / name, pictures)
+    (folder / "photos" / "samples").mkdir()
+    for number in range(4):
+        (folder / "photos" / "samples" / f"{number}.png").write_bytes(encoded(photograph(number)))
     return folder
 
 
@@ -90,8 +98,15 @@ def at_home(shelf, server, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "home")
     monkeypatch.setenv("VIDCOLOR_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("vidcolor.inference.load_model", quick_network)
+    monkeypatch.setattr(Embedder, "ready", quick_classifier)
     publish(server.url("/siggraph17.pth"), monkeypatch)
     return tmp_path / "home"
+
+
+def quick_classifier(embedder):
+    """Stands in for Inception-ResNet-v2."""
+    embedder.network, embedder.sha256 = MadeUpClassifier(), "0" * 64
+    return embedder.network
 
 
 def quick_network(name="auto", weights=None):

@@ -16,8 +16,8 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from tests.tolerances import EVALUATION
 from vidcolor.errors import OutputError, SourceError, UsageError
-from vidcolor.evaluation.bench import MOST_PSNR, Candidate, class_weights, evaluate, evenly
-from vidcolor.evaluation.figures import Measures
+from vidcolor.evaluation.bench import Candidate, class_weights, evaluate, evenly
+from vidcolor.evaluation.figures import MOST_PSNR, Measures
 from vidcolor.evaluation.files import (
     FILES,
     figures_of,

@@ -16,8 +16,19 @@ PACKAGE = Path(__file__).parent.parent / "vidcolor"
 
 ROWS = (
     ("errors", "settings", "frames", "prefetch", "resample", "color", "display", "threads"),
-    ("media", "models", "shots", "smoothing", "metrics", "facts", "sheet", "hints"),
-    ("inference", "stages", "pipeline", "moments", "still_facts"),
+    (
+        "media",
+        "models",
+        "shots",
+        "smoothing",
+        "metrics",
+        "facts",
+        "sheet",
+        "hints",
+        "titles",
+        "denoise",
+    ),
+    ("inference", "dissolves", "stages", "pipeline", "moments", "still_facts"),
     ("jobs",),
     ("previews", "stills", "evaluation", "training", "doctor", "cluster", "studio"),
     ("api", "cli", "__main__"),

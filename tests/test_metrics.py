@@ -11,6 +11,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from tests.tolerances import CIEDE2000, SSIM
 from vidcolor.metrics import (
+    ColorConsistency,
     FlowPair,
     argmax_accuracy,
     auc,
@@ -18,6 +19,8 @@ from vidcolor.metrics import (
     colorfulness,
     psnr,
     ssim,
+    warp,
+    warp_error,
     warp_error_ab,
 )
 
@@ -154,3 +157,79 @@ def test_colour_that_moves_along_has_no_warp_error():
     flat = np.zeros((80, 120, 2), np.float32)
     assert warp_error_ab(flat, flat + np.array([3, 4], np.float32), flow) == pytest.approx(5)
     assert warp_error_ab(here, here, flow) > 3 * warp_error_ab(here, there, flow)
+
+
+def slow_cdc(frames):
+    """CDC by its definition, a number at a time, with all histograms at hand."""
+    size = frames[0].shape[0] * frames[0].shape[1]
+    means = []
+    for channel in range(3):
+        shares = [[(f[..., channel] == code).sum() / size for code in range(256)] for f in frames]
+        for lag in (1, 2, 4):
+            divergences = []
+            for one, other in zip(shares, shares[lag:], strict=False):
+                middle = [(p + q) / 2 for p, q in zip(one, other, strict=True)]
+                kl = [
+                    sum(p * math.log(p / m) for p, m in zip(each, middle, strict=True) if p > 0)
+                    for each in (one, other)
+                ]
+                divergences.append(sum(kl) / 2)
+            means.append(sum(divergences) / len(divergences))
+    return sum(means) / len(means)
+
+
+def test_color_consistency_transcribed():
+    rng = np.random.default_rng(8)
+    level = rng.integers(60, 190, 3)
+    frames = [
+        np.clip(rng.normal(level + 3 * n * np.array([1, 0, -1]), 12, (11, 13, 3)), 0, 255)
+        for n in range(9)
+    ]
+    # A cut, a repeated frame and one flat colour.
+    frames[5:] = [255 - frame for frame in frames[5:]]
+    frames[3], frames[7] = frames[2], np.full((11, 13, 3), 77.0)
+    codes = [frame.astype(np.uint8) for frame in frames]
+    consistency = ColorConsistency()
+    for count, image in enumerate(codes, 1):
+        consistency.add(image)
+        if count < 5:
+            assert math.isnan(consistency.value)
+        else:
+            assert consistency.value == pytest.approx(slow_cdc(codes[:count]), rel=1e-12)
+
+
+def test_color_consistency_of_extremes():
+    still, switching = ColorConsistency(), ColorConsistency()
+    for n in range(8):
+        still.add(np.full((4, 4, 3), 9, np.uint8))
+        switching.add(np.full((4, 4, 3), n, np.uint8))
+    assert still.value == 0
+    assert switching.value == pytest.approx(math.log(2))
+
+
+def test_warp_error_transcribed():
+    rng = np.random.default_rng(9)
+    one, other = moving_texture(0), moving_texture(3)
+    flow = FlowPair.measure(one, other)
+    here, there = (rng.random((80, 120, 3)).astype(np.float32) for _ in range(2))
+    warped = warp(there, flow.ahead)
+    total = count = 0.0
+    for y, x in zip(*np.nonzero(flow.visible), strict=True):
+        for channel in range(3):
+            total += (float(warped[y, x, channel]) - float(here[y, x, channel])) ** 2
+            count += 1
+    assert warp_error(here, there, flow) == pytest.approx(total / count, rel=1e-6)
+    shown = [np.dstack([gray] * 3).astype(np.float32) / np.float32(255) for gray in (one, other)]
+    assert warp_error(shown[0], shown[1], flow) < warp_error(shown[0], shown[0], flow) / 10
+
+
+@pytest.mark.parametrize(("shape", "visible"), [((11, 40), False), ((14, 256), True)])
+def test_flow_of_small_pictures(shape, visible):
+    rng = np.random.default_rng(10)
+    gray = rng.integers(0, 256, shape).astype(np.uint8)
+    flow = FlowPair.measure(gray, gray)
+    assert flow.ahead.shape == (*shape, 2)
+    assert flow.visible.shape == shape
+    assert (flow.visible.mean() > 0.9) == visible
+    color = np.zeros((*shape, 3), np.float32)
+    assert math.isnan(warp_error(color, color, flow)) == (not visible)

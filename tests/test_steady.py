@@ -108,7 +108,7 @@ def test_nothing_crosses_a_cut(tmp_path, way):
     """Every picture before it is what it is where the film ends there, and every one after it what
     it is where the film begins there, to the last bit."""
     one = pan(16)
-    other = [plain(texture(20 + n % 2, low=120, high=220), (-30.0, -20.0)) for n in range(16)]
+    other = with_grain([plain(texture(20, low=120, high=220), (-30.0, -20.0))] * 16, 1.0)
     both = recoloured(one + other, tmp_path, Guess(), **WAYS[way])
     alone = recoloured(one, tmp_path, Guess(), **WAYS[way])
     for a, b in zip(both.pictures[:16], alone.pictures, strict=True):

@@ -3,11 +3,11 @@
     space = ColorSpace(info.tags, bit_depth=8)
     lightness = space.lightness(luma)                       # 0..100
     chroma = space.chroma(space.normalize(luma), ab)        # Cb, Cr in -0.5..0.5
-    u, v = render_chroma(frame.luma, guide, chroma, space, size=(960, 540))
+    u, v = render_chroma(frame.luma, guide, ab, space, size=(960, 540), guide_space=small_space)
 
 Sources: CIE Lab with D65, IEC 61966-2-1 (sRGB), ITU-R BT.601, BT.709, BT.2020, BT.2100,
-ITU-T H.273 for the code points; the guided filter, He, Sun and Tang, "Guided Image Filtering"
-(2013), in its fast form (2015).
+ITU-T H.273 for the code points; the local linear model of He, Sun and Tang, "Guided Image
+Filtering" (2013), in its fast form (2015), used as pan-sharpening uses it: for detail alone.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from vidcolor.frames import ColorTags, Plane
-from vidcolor.resample import enlarge, shrink
+from vidcolor.resample import Image, enlarge, shrink
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -59,9 +60,25 @@ red."""
 HIGHLIGHT_FADE = (0.94, 1.0)
 """Luma between which colour fades out; in high dynamic range, highlights far over white."""
 GUIDE_RADIUS = 4
-"""Half side of the guided filter's window, in samples of the small guide."""
+"""Half side of the window that colour is compared with luma in, in samples of the small guide."""
 GUIDE_EPSILON = 1e-3
 """Luma variance below which a window counts as flat (luma in 0..1)."""
+GUIDE_BLUR_SHARE = 0.01
+"""How blurred predicted colour is taken to be: the standard deviation as a share of the guide's
+long side. On 16 natural films shrunk to 96 x 96 and enlarged again, the RMS error was 1.93 codes
+with this (1.95 enlarged bilinearly, 3.00 by the guided filter itself), 2.81 (3.07, 3.62) when they
+had also been blurred by one sample there, 4.21 (4.40, 4.62) when by two."""
+
+LEAST_BLUR = 0.5
+"""Standard deviation of the softened guide in the tiniest pictures, samples."""
+TINY_SPREAD = 1e-7
+"""Variance of chroma, in -0.5..0.5, that counts as none; a tenth of a code, squared."""
+NEIGHBOURS = np.ones((5, 5), np.uint8)
+"""Samples of the guide that chroma may take its extremes from."""
+IN_GAMUT = 0.999
+"""Gamut scale from which a colour counts as fitting."""
+HELD_HALVINGS = 8
+"""Saturation at the gamut's border is found to one part in 2 ** 8."""
 
 BAND_ROWS = 32
 """Rows rendered at a time: their temporaries stay in the processor's cache."""
@@ -383,21 +400,21 @@ TRANSFERS = {PQ: Transfer(pq_decode, pq_encode), HLG: Transfer(hlg_decode, hlg_e
 
 def render_chroma(
     luma: Plane,
-    guide: Plane,
-    chroma: Floats,
+    guide: NDArray[np.uint8],
+    ab: Floats,
     space: ColorSpace,
     *,
     size: tuple[int, int],
     guide_space: ColorSpace,
 ) -> tuple[Plane, Plane]:
-    """Enlarge small chroma to the chroma planes' size so that colour ends where luma does.
+    """Enlarge small colour to the chroma planes' size so that it ends where luma does.
 
-    luma: the frame's own plane (H, W). guide: the small luma (h, w), 8 bits, that `chroma`
-    (h, w, 2), Cb and Cr in -0.5..0.5, belongs to. size: (width, height) of the planes.
-    Returns U and V codes. Shadows and highlights fade to neutral; what the gamut can't hold at
-    its luma loses saturation, never hue.
+    luma: the frame's own plane (H, W). guide: the small luma (h, w), 8 bits, that `ab` (2, h, w),
+    Lab units, belongs to. size: (width, height) of the planes. Returns U and V codes. Shadows and
+    highlights fade to neutral; what the gamut can't hold at its luma loses saturation, never hue.
     """
     y = shrink(luma, size)
+    chroma = held_chroma(soften(guide), ab, guide_space)
     slope, offset = guided_coefficients(guide_space.normalize(guide), chroma)
     slopes = [enlarge(np.ascontiguousarray(slope[..., c]), size) for c in (0, 1)]
     offsets = [enlarge(np.ascontiguousarray(offset[..., c]), size) for c in (0, 1)]
@@ -412,23 +429,71 @@ def render_chroma(
     return u, v
 
 
-def guided_coefficients(guide: Floats, chroma: Floats) -> tuple[Floats, Floats]:
-    """Slope and offset of chroma over luma in each window (He et al. 2013, equations 5 to 8).
+def held_chroma(luma: NDArray[np.uint8], ab: Floats, space: ColorSpace) -> Floats:
+    """`ColorSpace.chroma` of colours as saturated as the gamut allows at their luma, of the hue
+    that was asked for.
 
-    guide: (h, w) in 0..1; chroma: (h, w, 2). Returns two (h, w, 2) arrays.
+    luma: codes (h, w). ab: (2, h, w). Returns (h, w, 2). Scaling Cb and Cr instead would keep the
+    hue of the matrix, but turn CIE's by up to 37 degrees, blues into purples.
     """
-    mean = box(guide)
-    variance = box(guide * guide) - mean * mean
-    mean_chroma = box(chroma)
-    covariance = box(chroma * guide[..., None]) - mean_chroma * mean[..., None]
-    spread = variance + np.float32(GUIDE_EPSILON)
-    slope = np.asarray(covariance / spread[..., None], np.float32)
-    offset = mean_chroma - slope * mean[..., None]
-    return box(slope), box(offset)
+    chroma = space.chroma(luma, ab)
+    out = gamut_scale(space.normalize(luma), chroma[..., 0], chroma[..., 1], space) < IN_GAMUT
+    if out.any():
+        codes, wanted = luma[out][None], ab[:, out][:, None]
+        light = space.normalize(codes)
+        inside, step = np.zeros_like(light), np.float32(1)
+        for _ in range(HELD_HALVINGS):
+            step *= np.float32(0.5)
+            tried = space.chroma(codes, wanted * (inside + step))
+            fit = gamut_scale(light, tried[..., 0], tried[..., 1], space) >= IN_GAMUT
+            inside = np.where(fit, inside + step, inside)
+        chroma[out] = space.chroma(codes, wanted * inside)[0]
+    return chroma
+
+
+def guided_coefficients(guide: Floats, chroma: Floats) -> tuple[Floats, Floats]:
+    """Slope and offset (h, w, 2) of chroma over luma around each pixel: slope x guide + offset is
+    the chroma with the edges of the guide.
+
+    guide: (h, w) in 0..1; chroma: (h, w, 2), blurred as `soften` blurs.
+
+        chroma + slope x (guide - softened guide)
+
+    The slope is that of the guided filter (He et al. 2013, equation 5), measured against a guide as
+    blurred as the chroma is, and lessened by how much of the chroma luma explains (r squared). What
+    luma doesn't explain stays as it is, where the guided filter would smooth it away; and colour
+    goes no further than the colours beside it, so that no halo stands at an edge.
+    """
+    soft = soften(guide)
+    mean, mean_chroma = box(soft), box(chroma)
+    spread = (box(soft * soft) - mean * mean)[..., None] + np.float32(GUIDE_EPSILON)
+    covariance = box(chroma * soft[..., None]) - mean_chroma * mean[..., None]
+    chroma_spread = box(chroma * chroma) - mean_chroma * mean_chroma
+    tiny = np.float32(TINY_SPREAD)
+    slope = np.asarray(covariance / spread, np.float32)
+    slope *= np.clip(slope * covariance / (np.maximum(chroma_spread, 0) + tiny), 0, 1)
+    slope *= within_neighbours(chroma, slope * (guide - soft)[..., None])
+    slope = np.asarray(cv2.blur(slope, (3, 3), borderType=cv2.BORDER_REPLICATE), np.float32)
+    return slope, np.asarray(chroma - slope * soft[..., None], np.float32)
+
+
+def within_neighbours(chroma: Floats, detail: Floats) -> Floats:
+    """Factors 0..1 that keep chroma + detail, (h, w, 2), between the least and the greatest chroma
+    around."""
+    least, greatest = cv2.erode(chroma, NEIGHBOURS), cv2.dilate(chroma, NEIGHBOURS)
+    room = np.where(detail > 0, greatest - chroma, chroma - least)
+    size = np.abs(detail)
+    return np.asarray(np.minimum(room, size) / np.maximum(size, np.float32(1e-9)), np.float32)
+
+
+def soften(guide: Image) -> Image:
+    """Blur a guide (h, w) as much as predicted colour is taken to be."""
+    sigma = max(LEAST_BLUR, GUIDE_BLUR_SHARE * max(guide.shape))
+    return cast(Image, cv2.GaussianBlur(guide, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE))
 
 
 def box(values: Floats) -> Floats:
-    """Mean over the guided filter's window, edges replicated."""
+    """Mean over the guide's window, edges replicated."""
     side = 2 * GUIDE_RADIUS + 1
     return np.asarray(cv2.blur(values, (side, side), borderType=cv2.BORDER_REPLICATE), np.float32)
 

@@ -1,4 +1,4 @@
-"""Measures of colour, on float RGB, Lab, or ab alone.
+"""Measures of colour, on float RGB, Lab, or ab alone; of films, on one frame and the next.
 
     psnr(predicted, truth)                  # dB
     ssim(predicted, truth)                  # 1 when equal
@@ -7,12 +7,18 @@
     auc(ab, true_ab, weights)               # 0.89 for gray, 150/151 when equal
     argmax_accuracy(ab, true_ab)            # the share of pixels with the same larger of a and b
 
+    flow = FlowPair.measure(gray, next_gray)
+    warp_error(rgb, next_rgb, flow)         # E_warp: flicker, nearly all of it luma's
+    warp_error_ab(ab, next_ab, flow)        # flicker of colour, Lab units
+    consistency.add(codes)                  # CDC, of a ColorConsistency, a frame at a time
+
 Every input is cast to float before any subtraction: differences of uint8 wrap around.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +35,14 @@ SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
 
 AUC_THRESHOLDS = 151
 """Errors of 0, 1, ... 150, Lab units."""
+
+CDC_LAGS = (1, 2, 4)
+"""Frames between the histograms that are compared."""
+
+LEAST_FLOW_SIDE = 12
+"""DIS takes no smaller picture."""
+LEAST_FLOW_ROWS = 32
+"""DIS reads beyond a picture that is wide and has fewer rows than this; such are made higher."""
 
 
 def psnr(image: FloatImage, truth: FloatImage) -> float:
@@ -152,6 +166,71 @@ def colorfulness(image: FloatImage) -> float:
     return float(math.hypot(rg.std(), yb.std()) + 0.3 * math.hypot(rg.mean(), yb.mean()))
 
 
+class ColorConsistency:
+    """CDC, the colour distribution consistency of a film (Liu et al., TCVC, 2021; NTIRE 2023): how
+    much the histograms of its colours change from frame to frame.
+
+        consistency = ColorConsistency()
+        for rgb in frames: consistency.add(rgb)
+        consistency.value
+
+    Jensen-Shannon divergences, with natural logarithms, of the 256-bin histograms of each 8-bit
+    channel, 1, 2 and 4 frames apart: the mean over the frames, then over distances and channels.
+    Only the last four frames' histograms are held. The truth's isn't 0, and gray scores well.
+    """
+
+    def __init__(self) -> None:
+        self._last: deque[NDArray[np.float64]] = deque(maxlen=max(CDC_LAGS))
+        self._sums = dict.fromkeys(CDC_LAGS, 0.0)
+        self._frames = 0
+
+    def add(self, image: NDArray[np.uint8]) -> None:
+        """The film's next frame, (h, w, 3) codes of R'G'B'."""
+        shares = histograms(image)
+        for lag in CDC_LAGS:
+            if len(self._last) >= lag:
+                self._sums[lag] += float(jensen_shannon(self._last[-lag], shares).mean())
+        self._last.append(shares)
+        self._frames += 1
+
+    @property
+    def value(self) -> float:
+        """CDC of the frames so far, 0 to ln 2; nan of fewer than five."""
+        if self._frames <= max(CDC_LAGS):
+            return math.nan
+        return float(np.mean([sum_ / (self._frames - lag) for lag, sum_ in self._sums.items()]))
+
+
+def histograms(image: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(3, 256): the share of pixels of an image (h, w, 3) that have each code, by channel."""
+    counts = [np.bincount(image[..., c].ravel(), minlength=256) for c in range(3)]
+    return np.asarray(np.stack(counts) / (image.shape[0] * image.shape[1]), np.float64)
+
+
+def jensen_shannon(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The Jensen-Shannon divergence of distributions (..., n) along their last axis, in nats."""
+    middle = (one + other) / 2
+    divergence = np.zeros(one.shape[:-1])
+    for each in (one, other):
+        # Where a share is 0 it adds nothing, whatever the logarithm is.
+        ratio = np.divide(each, middle, out=np.ones_like(each), where=each > 0)
+        divergence += (each * np.log(ratio)).sum(-1) / 2
+    return divergence
+
+
+def warp_error(one: FloatImage, other: FloatImage, flow: FlowPair) -> float:
+    """E_warp (Lai et al., ECCV 2018) between a frame and the next: the mean of the squared
+    differences, over visible pixels and channels, once the next one is warped back.
+
+    one, other: RGB (h, w, 3) in 0..1. flow: measured on the gray frames. nan where no pixel is
+    visible. It depends on the flow, so it compares within this program only; nearly all of it is
+    luma's.
+    """
+    squared = (warp(other, flow.ahead) - one).astype(np.float64) ** 2
+    kept = flow.visible
+    return float(squared[kept].mean()) if kept.any() else math.nan
+
+
 def warp_error_ab(one: FloatImage, other: FloatImage, flow: FlowPair) -> float:
     """How far colour strays from what it is on between two frames: E_warp (Lai et al., ECCV
     2018) over the ab planes alone, as a root mean square in Lab units.
@@ -178,16 +257,34 @@ class FlowPair:
 
     @classmethod
     def measure(cls, one: NDArray[np.uint8], other: NDArray[np.uint8]) -> FlowPair:
-        """DIS flow at its medium preset between two gray frames (h, w), with Lai's two tests."""
+        """DIS flow at its medium preset between two gray frames (h, w), with Lai's two tests.
+
+        In a picture with a side under LEAST_FLOW_SIDE nothing is visible.
+        """
+        if min(one.shape) < LEAST_FLOW_SIDE:
+            return cls(np.zeros((*one.shape, 2), np.float32), np.zeros(one.shape, np.bool_))
         engine = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        no_guess: Any = None
-        ahead = np.asarray(engine.calc(one, other, no_guess), np.float32)
-        back = warp(np.asarray(engine.calc(other, one, no_guess), np.float32), ahead)
+        ahead = flow_between(engine, one, other)
+        back = warp(flow_between(engine, other, one), ahead)
         lengths = np.sum(ahead**2, 2), np.sum(back**2, 2)
         hidden = np.sum((ahead + back) ** 2, 2) > 0.01 * (lengths[0] + lengths[1]) + 0.5
         slopes = [np.sum(np.square(np.gradient(ahead[..., c])), 0) for c in (0, 1)]
         border = slopes[0] + slopes[1] > 0.01 * lengths[0] + 0.002
         return cls(ahead, ~(hidden | border | leaves(ahead)))
+
+
+def flow_between(
+    engine: cv2.DISOpticalFlow, start: NDArray[np.uint8], end: NDArray[np.uint8]
+) -> FloatImage:
+    """(h, w, 2) from one gray frame (h, w) to another."""
+    no_guess: Any = None
+    missing = max(0, LEAST_FLOW_ROWS - len(start))
+    above = missing // 2
+    if missing:
+        rows = ((above, missing - above), (0, 0))
+        start, end = (np.pad(gray, rows, mode="edge") for gray in (start, end))
+    flow = np.asarray(engine.calc(start, end, no_guess), np.float32)
+    return np.ascontiguousarray(flow[above : len(flow) - (missing - above)])
 
 
 def leaves(flow: FloatImage) -> NDArray[np.bool_]:

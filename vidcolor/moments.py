@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +29,7 @@ from vidcolor.frames import BEGINNING, END, Frame, Picture, VideoInfo
 from vidcolor.media.read import nominal_ticks, read_frames, sample_frames
 from vidcolor.prefetch import prefetched
 from vidcolor.resample import shrink
-from vidcolor.shots import LEAST_DIFFERENCE, THUMBNAIL, is_cut, thumbnail_difference
+from vidcolor.shots import LEAST_DIFFERENCE, THUMBNAIL, starts_shot, thumbnail_difference
 from vidcolor.shots import REACH_FRAMES as CUT_REACH_FRAMES
 
 if TYPE_CHECKING:
@@ -128,12 +128,10 @@ def _all_looks(info: VideoInfo) -> Iterator[Look]:
     """Every frame of a film, its shots told apart as the pipeline does."""
     frames = [(frame.pts, _thumbnail(frame, info)) for frame in read_frames(info)]
     pictures = [picture for _, picture in frames]
-    steps = [0.0, *(thumbnail_difference(one, other) for one, other in pairwise(pictures))]
     shot = 0
     for n, (pts, picture) in enumerate(frames):
-        before = steps[max(0, n - CUT_REACH_FRAMES) : n]
-        after = steps[n + 1 : n + 1 + CUT_REACH_FRAMES]
-        shot += n > 0 and is_cut(before, steps[n], after)
+        around = pictures[max(0, n - CUT_REACH_FRAMES) : n + 1 + CUT_REACH_FRAMES]
+        shot += n > 0 and starts_shot(around, min(n, CUT_REACH_FRAMES))
         yield Look(pts, picture, shot, _is_blank(picture, info))
 
 

@@ -25,6 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidcolor.color import ColorSpace, render_chroma
+from vidcolor.denoise import calm, unscratched
+from vidcolor.dissolves import DISSOLVE_REACH_FRAMES, DissolveFinder
 from vidcolor.errors import ColorSourceError
 from vidcolor.facts import GRAY_CHROMA, FilmFacts, facts_of, frame_has_color
 from vidcolor.frames import Fields, Frame, Picture, PictureFormat, Plane, VideoInfo
@@ -41,17 +43,21 @@ from vidcolor.stages import (
     Item,
     gathered,
     held,
+    watched,
     with_coverage,
     with_cuts,
     with_flow,
     with_recent_anchor,
 )
+from vidcolor.titles import is_title, may_be_title
 
 Floats = NDArray[np.float32]
 
-REACH_FRAMES = GATHER_REACH_FRAMES + COVERAGE_REACH_FRAMES + CUT_REACH_FRAMES + 1
-"""R: no decision about a frame looks further than this; the 1 is the predecessor that the
-furthest difference is taken to."""
+REACH_FRAMES = 1 + max(
+    GATHER_REACH_FRAMES + COVERAGE_REACH_FRAMES + CUT_REACH_FRAMES, DISSOLVE_REACH_FRAMES
+)
+"""R: no decision about a frame looks further than this; the 1 is the predecessor that a frame on
+the anchors' grid is told by."""
 
 DECODED_AHEAD = 4
 """Frames the decoder's thread may be ahead of the stream."""
@@ -172,11 +178,11 @@ class Colorizer:
         )
 
     def _stages(self, frames: Iterator[Frame], wanted: Callable[[int], bool]) -> Iterator[Item]:
-        items = self._measured(frames, wanted)
-        items = with_cuts(items)
+        finder = DissolveFinder(late=self.engine.batch)
+        items = with_cuts(watched(self._measured(frames, wanted), finder))
         if self.settings.smoothing and min(self.small_size) >= LEAST_FLOW_SIDE:
             items = self._with_anchors(with_flow(items, self.gather_size))
-            return gathered(self._predicted(with_coverage(items)))
+            return gathered(self._predicted(with_coverage(items)), finder)
         return held(self._predicted(with_recent_anchor(self._with_anchors(items))))
 
     def _measured(self, frames: Iterator[Frame], wanted: Callable[[int], bool]) -> Iterator[Item]:
@@ -190,13 +196,25 @@ class Colorizer:
                 frame=frame,
                 pts=frame.pts,
                 small=small,
-                luma=self.small_space.normalize(shrink(small, self.gather_size)),
+                luma=self.small_space.normalize(shrink(calm(small), self.gather_size)),
                 thumbnail=picture,
                 difference=difference,
                 wanted=wanted(frame.pts),
                 colored=self.settings.keep_color and frame_has_color(frame, self.info),
+                title=self._shows_title(frame, small),
             )
             yield last
+
+    def _shows_title(self, frame: Frame, small: NDArray[np.uint8]) -> bool:
+        """Whether the picture inside the bars shows only writing; `small` is the small luma."""
+        box, info = self.facts.box, self.info
+        height, width = small.shape
+        rows = slice(box.top * height // info.height, -(-box.bottom * height // info.height))
+        columns = slice(box.left * width // info.width, -(-box.right * width // info.width))
+        if not may_be_title(small[rows, columns]):
+            return False
+        picture = frame.luma[box.top : box.bottom, box.left : box.right]
+        return is_title(to_8_bits(picture, info.bit_depth), info.rotation)
 
     def _with_anchors(self, items: Iterator[Item]) -> Iterator[Item]:
         """Mark the anchors: the first frame of each shot, and a grid in time."""
@@ -205,27 +223,34 @@ class Colorizer:
         for item in items:
             ticks = item.pts * self.info.time_base * self.info.rate
             cell = math.floor(ticks + HALF) // every
-            item.anchor = every == 1 or item.cut or cell != last
+            item.on_grid = every == 1 or cell != last
+            item.anchor = item.on_grid or item.cut
             last = cell
             yield item
 
     def _predicted(self, items: Iterator[Item]) -> Iterator[Item]:
-        """Run the network on the anchors, as many frames together as fill a batch."""
+        """Run the network on the anchors, as many frames together as fill a batch; intertitles have
+        no colour to find."""
+        width, height = self.gather_size
         while together := list(islice(items, self.engine.batch)):
             anchors = [item for item in together if item.anchor or item.extra]
-            if anchors:
-                planes = [self._network_lightness(item.frame) for item in anchors if item.frame]
-                for item, ab in zip(anchors, self.engine.colorize(np.stack(planes)), strict=True):
+            for item in anchors:
+                item.ab = np.zeros((height, width, 2), np.float32)
+            asked = [item for item in anchors if not item.neutral]
+            if asked:
+                planes = [self._network_lightness(item.frame) for item in asked if item.frame]
+                for item, ab in zip(asked, self.engine.colorize(np.stack(planes)), strict=True):
                     item.ab = self._place(ab)
             yield from together
 
     def _network_lightness(self, frame: Frame) -> Floats:
-        """What the network sees: the picture without bars, upright, stretched to its input."""
+        """What the network sees: the picture without bars and scratches, upright, stretched to its
+        input."""
         box, rotation = self.facts.box, self.info.rotation
         height, width = self.engine.input_size
         size = (height, width) if rotation in (90, 270) else (width, height)
         view = stretch(frame.luma[box.top : box.bottom, box.left : box.right], size)
-        return self.space.lightness(turn(view, rotation))
+        return self.space.lightness(unscratched(turn(view, rotation), self.info.bit_depth))
 
     def _place(self, ab: Floats) -> Floats:
         """The network's answer (2, h, w), turned back, at gathering size, neutral in the bars."""
@@ -264,12 +289,11 @@ class Colorizer:
         """Chroma under the source's own luma."""
         wide = enlarge(ab, self.small_size)
         planes = np.moveaxis(wide, 2, 0) * np.float32(self.settings.saturation)
-        chroma = self.small_space.chroma(small, planes)
         return self._by_moment(
             lambda lines, size: render_chroma(
                 frame.luma[lines],
                 small,
-                chroma,
+                planes,
                 self.space,
                 size=size,
                 guide_space=self.small_space,
@@ -307,13 +331,14 @@ class Colorizer:
         return u, v
 
     def _clear_bars(self, plane: Plane) -> None:
-        """Make the bars exactly neutral."""
+        """Make the bars exactly neutral, and a chroma sample that lies half in one: colour that
+        only darkens the picture's last line would shine in the black."""
         box, info = self.facts.box, self.info
         height, width = plane.shape
-        plane[: box.top * height // info.height] = self.space.chroma_center
-        plane[-(-box.bottom * height // info.height) :] = self.space.chroma_center
-        plane[:, : box.left * width // info.width] = self.space.chroma_center
-        plane[:, -(-box.right * width // info.width) :] = self.space.chroma_center
+        plane[: -(-box.top * height // info.height)] = self.space.chroma_center
+        plane[box.bottom * height // info.height :] = self.space.chroma_center
+        plane[:, : -(-box.left * width // info.width)] = self.space.chroma_center
+        plane[:, box.right * width // info.width :] = self.space.chroma_center
 
 
 HALF = Fraction(1, 2)

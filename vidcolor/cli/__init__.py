@@ -23,6 +23,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from vidcolor import __version__
+from vidcolor.cli.compare import EPILOG as COMPARE_EPILOG
+from vidcolor.cli.compare import compare_command
 from vidcolor.cli.completion import EPILOG as COMPLETION_EPILOG
 from vidcolor.cli.completion import InstallCompletion, ShowCompletion, with_shell
 from vidcolor.cli.config import config_app
@@ -69,6 +71,7 @@ app.add_typer(jobs_app, name="jobs")
 app.add_typer(models_app, name="models")
 app.add_typer(config_app, name="config")
 app.command("evaluate", epilog=EVALUATE_EPILOG)(evaluate_command)
+app.command("compare", epilog=COMPARE_EPILOG)(compare_command)
 app.command("train", epilog=TRAIN_EPILOG)(train_command)
 app.command("doctor", epilog=DOCTOR_EPILOG)(doctor_command)
 

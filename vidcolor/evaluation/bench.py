@@ -16,7 +16,6 @@ need none: gray (ab = 0), the floor any colorizer should beat, and the truth.
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections import deque
@@ -32,7 +31,16 @@ from numpy.typing import NDArray
 
 from vidcolor.color import RgbSpace, lab_to_rgb
 from vidcolor.errors import SourceError, UsageError
-from vidcolor.evaluation.figures import GRAY, TRUTH, Evaluation, Measures, Row, Subject, means
+from vidcolor.evaluation.figures import (
+    GRAY,
+    MOST_PSNR,
+    TRUTH,
+    Evaluation,
+    Measures,
+    Row,
+    Subject,
+    means,
+)
 from vidcolor.facts import GRAY_CHROMA
 from vidcolor.metrics import (
     SSIM_WINDOW,
@@ -58,10 +66,6 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 DEFAULT_SIZE, LEAST_SIZE, MOST_SIZE = 256, 16, 4096
-
-MOST_PSNR = 10 * math.log10(12 * 255**2)
-"""What rounding to 8 bits alone leaves, 58.9 dB, and the most one photograph counts: of a gray
-photograph a gray answer is right to the last bit, and would make every mean infinite."""
 
 MOST_THREADS = 16
 

@@ -63,7 +63,12 @@ class Embedder(nn.Module):
         return scores
 
     def ready(self) -> nn.Module:
-        """The classifier, read from the cache if need be. Raises WeightsError."""
+        """The classifier, read from the cache if need be. Raises WeightsError.
+
+        On torch's meta device, where work is counted and nothing computed, it needs no weights.
+        """
+        if self.network is None and self._place.is_meta:
+            self.network = InceptionResNetV2().eval().to("meta")
         if self.network is None:
             path = find_cached(EMBEDDING)
             if path is None:
