@@ -54,6 +54,7 @@ def main() -> int:
     parser.add_argument("--without", nargs="*", default=["bbb", "bigbuckbunny"])
     parser.add_argument("--limit", type=int, help="frames of each film (default all)")
     parser.add_argument("--model", default="compact")
+    parser.add_argument("--threads", type=int, default=0, help="0 for all cores")
     parser.add_argument("--into", type=Path, required=True)
     options = parser.parse_args()
     page: Path = options.into
@@ -65,7 +66,9 @@ def main() -> int:
     own = [str(options.into), "--without", *options.without]
     run("cuts.py", *map(str, options.clips), "--listed", str(options.listed), "--into", str(page))
     run("gathering.py", str(options.clips[0]), "--into", *own)
-    candidate = Candidate(label=options.model, settings=Settings(model=options.model))
+    candidate = Candidate(
+        label=options.model, settings=Settings(model=options.model, threads=options.threads)
+    )
     evaluation = evaluate_films(
         [candidate], films, source="colour films", limit=options.limit, report=report
     )

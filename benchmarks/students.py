@@ -123,7 +123,7 @@ RUNS = (
     ),
 )
 SAMPLES = {"data.train": '["samples"]', "data.validation": '["samples"]', "data.augment": "none"}
-FOUR = {"size": 96, "options.side": 96, "batch": 4, "lr": 3e-4, "epochs": 1000, "steps": 120}
+FOUR = {"size": 96, "options.side": 96, "batch": 4, "epochs": 1000, "steps": 300}
 DOTS = (
     Run("dots", "osnabrueck-121", {**SAMPLES, **FOUR}),
     Run("dots-cured", "osnabrueck-121", {**SAMPLES, **FOUR, **CURED}),

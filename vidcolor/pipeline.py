@@ -38,7 +38,13 @@ from vidcolor.resample import Size, enlarge, refit, shrink, stretch, turn
 from vidcolor.settings import Settings
 from vidcolor.shots import REACH_FRAMES as CUT_REACH_FRAMES
 from vidcolor.shots import thumbnail, thumbnail_difference
-from vidcolor.smoothing import COVERAGE_REACH_FRAMES, GATHER_REACH_FRAMES
+from vidcolor.smoothing import (
+    COVERAGE_REACH_FRAMES,
+    DENSE_ANCHORS,
+    GATHER_REACH_FRAMES,
+    LEAST_COVERAGE,
+    LEAST_SPARSE_COVERAGE,
+)
 from vidcolor.stages import (
     Item,
     gathered,
@@ -182,7 +188,9 @@ class Colorizer:
         items = with_cuts(watched(self._measured(frames, wanted), finder))
         if self.settings.smoothing and min(self.small_size) >= LEAST_FLOW_SIDE:
             items = self._with_anchors(with_flow(items, self.gather_size))
-            return gathered(self._predicted(with_coverage(items)), finder)
+            sparse = self.settings.anchor_every > DENSE_ANCHORS
+            least = LEAST_SPARSE_COVERAGE if sparse else LEAST_COVERAGE
+            return gathered(self._predicted(with_coverage(items, least)), finder)
         return held(self._predicted(with_recent_anchor(self._with_anchors(items))))
 
     def _measured(self, frames: Iterator[Frame], wanted: Callable[[int], bool]) -> Iterator[Item]:

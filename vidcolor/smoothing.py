@@ -39,8 +39,12 @@ COVERAGE_REACH_FRAMES = 4
 COVERED_TRUST = 0.3
 """A pixel is covered when one anchor's weight reaches this."""
 
-LEAST_COVERAGE = 0.8
-"""Share of covered pixels under which a frame gets a prediction of its own."""
+LEAST_COVERAGE, LEAST_SPARSE_COVERAGE = 0.8, 0.5
+"""Share of covered pixels under which a frame gets a prediction of its own; the second where
+anchors are so few, to save time, that many frames would."""
+
+DENSE_ANCHORS = 4
+"""Greatest distance of anchors, in frames, that isn't sparse."""
 
 LIKENESS = 50.0
 """Photometric trust is exp(-LIKENESS d^2), d the difference of luma in 0..1."""
@@ -180,7 +184,15 @@ class Fetch:
 def anchor_weight(luma: Floats, anchor_luma: Floats, walk: Walk, steps: int) -> Floats:
     """Weight (h, w) of an anchor `steps` frames along `walk`; lumas (h, w) in 0..1."""
     difference = luma - sample(anchor_luma, walk.places[steps - 1])
-    return walk.trusts[steps - 1] * np.exp(np.float32(-LIKENESS) * difference * difference)
+    likeness = np.exp(np.float32(-LIKENESS) * difference * difference)
+    return walk.trusts[steps - 1] * likeness * np.float32(nearness(steps))
+
+
+def nearness(steps: int, reach: int = GATHER_REACH_FRAMES) -> float:
+    """What an anchor so many frames off counts: all of it up to half the reach, then less by even
+    steps. Were it to come in at once, colour would move each time that one does."""
+    half = reach // 2
+    return 1.0 if steps <= half else 1 - (steps - half) / (reach - half + 1)
 
 
 def coverage(weights: Sequence[Floats]) -> float:

@@ -147,9 +147,9 @@ def same_picture(one: Item, other: Item) -> bool:
     return float(np.abs(difference).max()) <= REPEATED_MOST
 
 
-def with_coverage(items: Iterator[Item]) -> Iterator[Item]:
-    """Make extra anchors of frames that grid and shot anchors cover too little, and let the frames
-    of a shot vote on whether it is an intertitle.
+def with_coverage(items: Iterator[Item], least: float = LEAST_COVERAGE) -> Iterator[Item]:
+    """Make extra anchors of frames that grid and shot anchors cover to a share under `least`, and
+    let the frames of a shot vote on whether it is an intertitle.
 
     Extra anchors don't count here, so one never brings or spares another.
     """
@@ -163,7 +163,7 @@ def with_coverage(items: Iterator[Item]) -> Iterator[Item]:
                 for walk, steps, other in reached(item, before, after)
                 if other.anchor
             ]
-            item.extra = coverage(weights) < LEAST_COVERAGE
+            item.extra = coverage(weights) < least
         yield item
 
 
