@@ -49,6 +49,12 @@ def test_scratches_go_and_the_picture_stays(bit_depth, level, grain):
     assert after[:, far].mean() < 0.02
 
 
+def test_a_scratch_at_the_picture_s_edge_goes_too():
+    worn = codes(scratched(scene(), 35, columns=((0, 1), (191, 1))))
+    shown = unscratched(worn)
+    assert np.abs(shown[:, [0, 191]].astype(float) - scene()[:, [0, 191]]).mean() < 8
+
+
 def test_a_clean_picture_is_shown_as_it_is():
     for seed in range(3):
         view = codes(scene(seed=seed))

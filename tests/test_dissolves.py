@@ -3,6 +3,7 @@ that is mixed as the pictures are and crosses nowhere else."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -12,7 +13,18 @@ import torch
 from av.video.stream import VideoStream
 
 from tests.clips import write_plane
-from tests.test_shots import ONE_SHOT, flickering, grainy, pan, scene, still, thumbnails, zoom
+from tests.test_shots import (
+    HEIGHT,
+    ONE_SHOT,
+    WIDTH,
+    flickering,
+    grainy,
+    pan,
+    scene,
+    still,
+    thumbnails,
+    zoom,
+)
 from vidcolor.dissolves import (
     DISSOLVE_REACH_FRAMES,
     LONGEST,
@@ -132,6 +144,36 @@ def test_what_is_seen_depends_on_the_neighbours_alone():
             assert moved == whole[n][1], (start, n)
 
 
+@pytest.mark.parametrize(("between", "sure"), [(20, 0.2), (24, 0.4)])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_card_that_dissolves_into_a_picture_or_out_of_it(between, sure, backwards):
+    """Even ground hides nothing of the picture that comes through it. The longer the dissolve, the
+    more of its frames see only one end, which may be a mere trace of the other."""
+    card = np.full((HEIGHT, WIDTH), 20.0)
+    for row in (40, 60, 80):
+        card[row : row + 6, 40:120:6] = card[row : row + 6, 42:120:6] = 210
+    one, other = [card] * (BEFORE + between), still(4, BEFORE + between)
+    film, alphas = dissolve(other, one, between) if backwards else dissolve(one, other, between)
+    for (alpha, _), expected in zip(watch(film), alphas, strict=True):
+        if sure < expected < 1 - sure:
+            assert alpha == pytest.approx(expected, abs=0.2)
+
+
+def test_products_are_the_same_wherever_the_stream_began():
+    """To the last bit, or a threshold would now and then be crossed in one run alone."""
+    pictures = thumbnails(grainy(pan(7, 40, 1)))
+    one, other = DissolveFinder(), DissolveFinder(late=9)
+    for n, picture in enumerate(pictures):
+        one.add(picture)
+        if n >= 5:
+            other.add(picture)
+    ours = [n % one._kept for n in range(10, 40)]
+    theirs = [(n - 5) % other._kept for n in range(10, 40)]
+    assert np.array_equal(
+        one._products[np.ix_(ours, ours)], other._products[np.ix_(theirs, theirs)]
+    )
+
+
 def test_a_late_question_is_answered_alike():
     film, _ = dissolve(still(1, 40), still(2, 40), 12)
     finder = DissolveFinder(late=40)
@@ -222,6 +264,25 @@ def test_ranges_of_a_dissolve_are_what_the_whole_is(tmp_path):
         start, end = times[first], times[first] + 1
         part = {p.pts: (p.u.tobytes(), p.v.tobytes()) for p in colorizer.pictures(start, end)}
         assert part == {start: whole[start]}, first
+
+
+def test_ranges_are_what_the_whole_is_where_frames_are_called_titles(tmp_path, monkeypatch):
+    """However the flags lie that each frame gets for itself, a vote at the window's border too."""
+    film, _ = dissolve(still(1, 49, level=75.0), still(2, 49, level=165.0), 24)
+    flags = np.random.default_rng(3).random(len(film)) < 0.55
+    monkeypatch.setattr(Colorizer, "_shows_title", lambda _, frame, small: bool(flags[frame.pts]))
+    colorizer = colorizer_of(write(tmp_path / "film.mkv", film))
+    colorizer.info = replace(colorizer.info, time_base=1 / colorizer.info.rate)
+    frames = [replace(f, pts=n) for n, f in enumerate(colorizer.read(BEGINNING, END))]
+
+    def shown(start, end, given):
+        pairs = colorizer.pairs(start, end, frames=iter(given))
+        return [(p.u.tobytes(), p.v.tobytes()) for _, p in pairs]
+
+    whole = shown(BEGINNING, END, frames)
+    for n in range(18, len(film) - 18, 2):
+        around = frames[n - REACH_FRAMES : n + REACH_FRAMES + 1]
+        assert shown(n, n + 1, around) == [whole[n]], n
 
 
 def test_no_colour_crosses_the_black(tmp_path):

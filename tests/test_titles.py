@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from vidcolor.resample import shrink
-from vidcolor.titles import is_title, may_be_title
+from vidcolor.titles import commonest, is_title, may_be_title
 
 TEXTS = (
     "And so the little tramp went on his way,\nhoping to find a place to sleep.",
@@ -142,6 +142,11 @@ def test_a_picture_with_a_line_of_writing_in_it_is_no_title():
     scene = cv2.GaussianBlur(rng.normal(110, 400, (480, 640)).astype(np.float32), (0, 0), 9)
     card = written("a subtitle burnt into the picture, as is often seen", size=24)
     assert not called_title(np.maximum(np.clip(scene, 0, 255).astype(np.uint8), card))
+
+
+@pytest.mark.parametrize("level", [0, 20, 101, 161, 235, 255])
+def test_the_ground_of_an_even_picture_is_its_level(level):
+    assert commonest(np.full((60, 80), level, np.uint8)) == pytest.approx(level, abs=3)
 
 
 def test_tiny_pictures_are_no_titles():

@@ -78,8 +78,10 @@ def unscratched(view: Plane, bit_depth: int = 8) -> Plane:
 
 
 def row_median(view: Plane) -> Plane:
-    """Each sample's median over its row's neighbours, SCRATCH_REACH either way; edges repeated."""
-    padded = np.pad(view, ((0, 0), (SCRATCH_REACH, SCRATCH_REACH)), mode="edge")
+    """Each sample's median over its row's neighbours, SCRATCH_REACH either way; mirrored at the
+    edges, the outermost sample once."""
     width = view.shape[1]
+    padding = ((0, 0), (SCRATCH_REACH, SCRATCH_REACH))
+    padded = np.pad(view, padding, mode="reflect" if width > SCRATCH_REACH else "edge")
     shifted = np.stack([padded[:, n : n + width] for n in range(2 * SCRATCH_REACH + 1)])
     return cast(Plane, np.partition(shifted, SCRATCH_REACH, axis=0)[SCRATCH_REACH])

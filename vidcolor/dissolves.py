@@ -87,16 +87,20 @@ class DissolveFinder:
         self._kept = 2 * DISSOLVE_REACH_FRAMES + LONGEST + 1 + late
         self._count = 0
         self._thumbnails: deque[NDArray[np.uint8]] = deque(maxlen=self._kept)
-        self._pictures = np.zeros((self._kept, BLENDED[0] * BLENDED[1]), np.float32)
+        # Whole numbers whose products float64 sums exactly, in whatever order: what is decided
+        # mustn't depend on where the stream began.
+        self._pictures = np.zeros((self._kept, BLENDED[0] * BLENDED[1]))
+        self._sums = np.zeros(self._kept)
         self._products = np.zeros((self._kept, self._kept))
         self._pairs: deque[Dissolve] = deque()
 
     def add(self, thumbnail: NDArray[np.uint8]) -> None:
         """Take the next frame, and find the dissolves that end with it."""
         number, at = self._count, self._count % self._kept
-        small = cv2.resize(thumbnail, BLENDED, interpolation=cv2.INTER_AREA).astype(np.float32)
-        self._pictures[at] = (small - small.mean()).ravel()
+        small = cv2.resize(thumbnail, BLENDED, interpolation=cv2.INTER_AREA).ravel()
+        self._pictures[at], self._sums[at] = small, small.sum(dtype=np.float64)
         products = self._pictures @ self._pictures[at]
+        products -= self._sums * self._sums[at] / small.size  # as if both had a mean of 0
         self._products[at], self._products[:, at] = products, products
         self._thumbnails.append(thumbnail)
         self._count += 1

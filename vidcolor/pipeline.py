@@ -184,14 +184,16 @@ class Colorizer:
         )
 
     def _stages(self, frames: Iterator[Frame], wanted: Callable[[int], bool]) -> Iterator[Item]:
-        finder = DissolveFinder(late=self.engine.batch)
-        items = with_cuts(watched(self._measured(frames, wanted), finder))
+        items = self._measured(frames, wanted)
         if self.settings.smoothing and min(self.small_size) >= LEAST_FLOW_SIDE:
+            finder = DissolveFinder(late=self.engine.batch)
+            items = with_cuts(watched(items, finder))
             items = self._with_anchors(with_flow(items, self.gather_size))
             sparse = self.settings.anchor_every > DENSE_ANCHORS
             least = LEAST_SPARSE_COVERAGE if sparse else LEAST_COVERAGE
             return gathered(self._predicted(with_coverage(items, least)), finder)
-        return held(self._predicted(with_recent_anchor(self._with_anchors(items))))
+        items = self._with_anchors(with_cuts(items))
+        return held(self._predicted(with_recent_anchor(items)))
 
     def _measured(self, frames: Iterator[Frame], wanted: Callable[[int], bool]) -> Iterator[Item]:
         """Shrink each frame's luma and compare it with the last one's."""
@@ -237,17 +239,12 @@ class Colorizer:
             yield item
 
     def _predicted(self, items: Iterator[Item]) -> Iterator[Item]:
-        """Run the network on the anchors, as many frames together as fill a batch; intertitles have
-        no colour to find."""
-        width, height = self.gather_size
+        """Run the network on the anchors, as many frames together as fill a batch."""
         while together := list(islice(items, self.engine.batch)):
             anchors = [item for item in together if item.anchor or item.extra]
-            for item in anchors:
-                item.ab = np.zeros((height, width, 2), np.float32)
-            asked = [item for item in anchors if not item.neutral]
-            if asked:
-                planes = [self._network_lightness(item.frame) for item in asked if item.frame]
-                for item, ab in zip(asked, self.engine.colorize(np.stack(planes)), strict=True):
+            if anchors:
+                planes = [self._network_lightness(item.frame) for item in anchors if item.frame]
+                for item, ab in zip(anchors, self.engine.colorize(np.stack(planes)), strict=True):
                     item.ab = self._place(ab)
             yield from together
 

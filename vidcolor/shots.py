@@ -122,7 +122,7 @@ def unlikeness(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
 
     The mean of 1 - the best normalised correlation of each block of the one with more texture,
     over the FOUND_SHARE best found, weighted by the root of the block's standard deviation above
-    grain.
+    grain. What is found in less contrast than grain's counts for less.
     """
     plain, rich = (cv2.resize(p, SEARCHED, interpolation=cv2.INTER_AREA) for p in (one, other))
     if cv2.meanStdDev(plain)[1] > cv2.meanStdDev(rich)[1]:
@@ -138,7 +138,11 @@ def unlikeness(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
                     max(0, top - SEARCH) : top + BLOCK + SEARCH,
                     max(0, left - SEARCH) : left + BLOCK + SEARCH,
                 ]
-                found = cv2.minMaxLoc(cv2.matchTemplate(region, block, cv2.TM_CCOEFF_NORMED))[1]
+                scores = cv2.matchTemplate(region, block, cv2.TM_CCOEFF_NORMED)
+                _, found, _, (x, y) = cv2.minMaxLoc(scores)
+                # On even ground a mere trace of the block would be found, however faint.
+                contrast = cv2.meanStdDev(region[y : y + BLOCK, x : x + BLOCK])[1][0, 0]
+                found *= min(1.0, float(contrast) / GRAIN_LEVELS)
                 missed.append((1 - max(0.0, found), math.sqrt(texture)))
     return _mean_of_least(missed, FOUND_SHARE)
 

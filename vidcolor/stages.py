@@ -256,6 +256,11 @@ def room(number: int, dissolves: Sequence[Dissolve]) -> tuple[int, int]:
     return min(ended, default=GATHER_REACH_FRAMES), min(coming, default=GATHER_REACH_FRAMES)
 
 
+def color_of(item: Item) -> Floats | None:
+    """An anchor's colour: what was predicted, or none at all of an intertitle."""
+    return np.zeros_like(item.ab) if item.ab is not None and item.neutral else item.ab
+
+
 def gathered_ab(
     item: Item, before: Sequence[Item], after: Sequence[Item], free: tuple[int, int]
 ) -> Floats:
@@ -265,12 +270,14 @@ def gathered_ab(
     within: list[Fetch] = []
     beyond: list[Fetch] = []
     for walk, steps, other in reached(item, before, after):
-        if other.ab is not None:
+        ab = color_of(other)
+        if ab is not None:
             weight = anchor_weight(item.luma, other.luma, walk, steps)
             near = steps <= free[0 if walk is item.past else 1] and other.blank <= item.blank
-            (within if near else beyond).append(Fetch(weight, walk.places[steps - 1], other.ab))
-    alone = item.ab is None and not within
-    return gather(item.ab, beyond if alone else within, item.luma.shape)
+            (within if near else beyond).append(Fetch(weight, walk.places[steps - 1], ab))
+    own = color_of(item)
+    alone = own is None and not within
+    return gather(own, beyond if alone else within, item.luma.shape)
 
 
 def dissolved_ab(
@@ -283,46 +290,54 @@ def dissolved_ab(
     furthest anchor towards it stands for it: little of it is seen, or little is left of the other.
     """
     to_last, to_first = number - dissolve.last, dissolve.first - number
-    first = shot_ab(anchors_back(before, to_last), to_last)
-    second = shot_ab(anchors_ahead(after, to_first), to_first)
+    first = shot_ab(frames_back(before, to_last), to_last)
+    second = shot_ab(frames_ahead(after, to_first), to_first)
     if first is None or second is None:
         return gathered_ab(item, before[-GATHER_REACH_FRAMES:], after, (0, 0))
     share = np.float32(dissolve.alpha(number))
     return np.asarray((1 - share) * first + share * second, np.float32)
 
 
-def anchors_back(before: Sequence[Item], away: int) -> list[tuple[int, Floats]]:
-    """(steps, prediction) of the anchors before, nearest first, up to where the shot starts that
-    ends `away` frames back.
+Seen = tuple[int, Item, Floats | None]
+"""Steps to a frame, the frame, and its prediction where that may be used."""
 
-    Beyond the gathering's reach only the grid's: whether others are there takes too wide a look.
+
+def frames_back(before: Sequence[Item], away: int) -> list[Seen]:
+    """The frames before, nearest first, up to where the shot starts that ends `away` frames back.
+
+    Beyond the gathering's reach only the grid's anchors: whether others are there takes too wide a
+    look.
     """
-    found = []
+    found: list[Seen] = []
     for steps, other in enumerate(reversed(before), 1):
-        if other.ab is not None and (other.on_grid or steps <= GATHER_REACH_FRAMES):
-            found.append((steps, other.ab))
+        known = other.on_grid or steps <= GATHER_REACH_FRAMES
+        found.append((steps, other, other.ab if known else None))
         if other.cut and steps >= away:
             break
     return found
 
 
-def anchors_ahead(after: Sequence[Item], away: int) -> list[tuple[int, Floats]]:
-    """The same of the anchors after, up to the end of the shot that begins `away` frames on."""
-    found = []
+def frames_ahead(after: Sequence[Item], away: int) -> list[Seen]:
+    """The same of the frames after, up to the end of the shot that begins `away` frames on."""
+    found: list[Seen] = []
     for steps, other in enumerate(after, 1):
         if other.cut and steps > away:
             break
-        if other.ab is not None:
-            found.append((steps, other.ab))
+        found.append((steps, other, other.ab))
     return found
 
 
-def shot_ab(anchors: Sequence[tuple[int, Floats]], away: int) -> Floats | None:
-    """The colour of a shot that begins `away` frames off, from (steps, prediction) nearest first:
-    its anchors' mean, each frame further off counting less."""
-    in_shot = [(steps, ab) for steps, ab in anchors if steps >= away] or list(anchors[-1:])
+def shot_ab(frames: Sequence[Seen], away: int) -> Floats | None:
+    """The colour of a shot that begins `away` frames off, from frames nearest first: its anchors'
+    mean, each frame further off counting less; none where most of its frames show only writing."""
+    anchors = [(steps, ab) for steps, _, ab in frames if ab is not None]
+    in_shot = [(steps, ab) for steps, ab in anchors if steps >= away] or anchors[-1:]
     if not in_shot:
         return None
+    # Each frame's own look: a vote around each would reach too far.
+    titles = [other.title for steps, other, _ in frames if steps >= in_shot[0][0]]
+    if 2 * sum(titles) > len(titles):
+        return np.zeros_like(in_shot[0][1])
     weights = [np.float32(FURTHER**steps) for steps, _ in in_shot]
     total = sum((ab * weight for (_, ab), weight in zip(in_shot, weights, strict=True)), ZERO)
     return np.asarray(total / sum(weights), np.float32)
@@ -354,8 +369,7 @@ def held(items: Iterator[Item]) -> Iterator[Item]:
     reach = GATHER_REACH_FRAMES
     for before, item, after in windows(items, reach, reach):
         item.keeps_color = shot_has_color(item, before, after)
-        if item.ab is not None:
-            ab = item.ab
+        ab = color_of(item) if item.ab is not None else ab
         item.ab = ab
         yield item
 

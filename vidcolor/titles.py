@@ -100,7 +100,9 @@ def may_be_title(small: NDArray[np.uint8]) -> bool:
 def commonest(picture: NDArray[np.uint8]) -> int:
     """The level that most of a picture lies around."""
     counts = np.bincount(picture.ravel(), minlength=256).astype(np.float64)
-    return int(np.argmax(np.convolve(counts, np.ones(GROUND_LEVELS // 2 + 1), "same")))
+    around = np.convolve(counts, np.ones(GROUND_LEVELS // 2 + 1), "same")
+    best = np.flatnonzero(around == around.max())
+    return int(best[len(best) // 2])
 
 
 def is_writing(mask: NDArray[np.uint8]) -> bool:
