@@ -132,7 +132,7 @@ def test_the_wheel_carries_licence_and_command(wheel):
         ("vidcolor", ("train",)),
         ("examples", ("demo",)),
         ("tests", ("demo", "dev")),
-        ("benchmarks", ("demo",)),
+        ("benchmarks", ("demo", "dev")),
     ],
 )
 def test_whatever_is_imported_is_declared(folder, extras):
