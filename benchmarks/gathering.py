@@ -84,8 +84,8 @@ class Way:
     """Anchors weigh less the farther they are, down to nothing beyond the reach: from half of it
     on, or from the frame on."""
 
-    patience: float = 1.0
-    """Power of the flow's trust: below 1 long walks are trusted more."""
+    patience: float = 0.5
+    """Power of the flow's trust: the less, the more long walks are trusted."""
 
     robust: float = 0.0
     """Lab units from the mean at which a prediction counts half; 0: all count."""
@@ -115,7 +115,8 @@ WAYS = {
     "likeness 20": Way(likeness=20.0),
     "likeness 100": Way(likeness=100.0),
     "own prediction half as heavy": Way(own=0.5),
-    "long walks trusted more": Way(patience=0.5),
+    "long walks trusted less": Way(patience=1.0),
+    "long walks trusted more": Way(patience=0.25),
     "outliers discounted": Way(robust=6.0),
     "motion boundaries distrusted": Way(boundary=True),
     "flow at DIS's medium preset": Way(flow="medium"),
@@ -256,7 +257,7 @@ def trusted(flow: Floats, trust: Floats, way: Way) -> Floats:
                 np.asarray(cv2.Sobel(flow, cv2.CV_32F, dx, dy, ksize=1) / 2, np.float32)
             )
         trust = trust * np.exp(-slopes / (0.01 * square(flow) + 0.002))
-    return np.asarray(trust**way.patience, np.float32)
+    return np.asarray(trust, np.float32)
 
 
 def covered(
@@ -273,7 +274,8 @@ def covered(
 def weigh(film: Film, way: Way, here: int, walk: Walk, steps: int, other: int) -> Floats:
     places = walk.places[steps - 1]
     difference = film.lumas[here] - sample(film.lumas[other], places)
-    weight = walk.trusts[steps - 1] * np.exp(np.float32(-way.likeness) * difference**2)
+    weight = walk.trusts[steps - 1] ** way.patience
+    weight = weight * np.exp(np.float32(-way.likeness) * difference**2)
     if way.taper == "half":
         weight = weight * np.float32(nearness(steps, way.reach))
     elif way.taper == "whole":

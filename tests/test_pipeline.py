@@ -328,6 +328,27 @@ def test_extra_anchors_neither_bring_nor_spare_another():
     assert [item.extra for item in covered] == [abs(i - 5) > 4 for i in range(12)]
 
 
+def test_mirrored_is_the_mean_of_what_is_said_of_both(tmp_path, engine):
+    """What a network says of one side alone is halved and said of both."""
+
+    class OneSided:
+        def colorize(self, lightness):
+            said = np.zeros((len(lightness), 2, 4, 6), np.float32)
+            said[..., :3] = lightness.mean((1, 2))[:, None, None, None]
+            return said
+
+        def __getattr__(self, name):
+            return getattr(engine, name)
+
+    path = make_clip(tmp_path / "film.mp4", frames=2, width=96, height=64)
+    planes = np.stack([np.full((8, 8), value, np.float32) for value in (20, 60)])
+    plain = colorizer_for(path, OneSided())._answers(planes)
+    both = colorizer_for(path, OneSided(), mirrored=True)._answers(planes)
+    assert plain[1, 0, 0].tolist() == [60, 60, 60, 0, 0, 0]
+    assert both[1, 0, 0].tolist() == [30] * 6
+    assert both[0, 1, 2].tolist() == [10] * 6
+
+
 def test_without_smoothing_no_anchor_serves_further_than_the_margin_shows():
     items = stills(40)
     items[0].anchor = True

@@ -244,9 +244,17 @@ class Colorizer:
             anchors = [item for item in together if item.anchor or item.extra]
             if anchors:
                 planes = [self._network_lightness(item.frame) for item in anchors if item.frame]
-                for item, ab in zip(anchors, self.engine.colorize(np.stack(planes)), strict=True):
+                for item, ab in zip(anchors, self._answers(np.stack(planes)), strict=True):
                     item.ab = self._place(ab)
             yield from together
+
+    def _answers(self, planes: Floats) -> Floats:
+        """What the network says of lightness (n, H, W): ab (n, 2, h, w)."""
+        ab = self.engine.colorize(planes)
+        if not self.settings.mirrored:
+            return ab
+        other = self.engine.colorize(np.ascontiguousarray(planes[..., ::-1]))
+        return np.asarray((ab + other[..., ::-1]) / 2, np.float32)
 
     def _network_lightness(self, frame: Frame) -> Floats:
         """What the network sees: the picture without bars and scratches, upright, stretched to its

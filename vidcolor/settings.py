@@ -102,6 +102,10 @@ class Settings:
     """The network looks at one frame in this many, 1 to 8; flow carries colour to the others. Lower
     it where things move fast or appear for an instant, raise it where the network is slow."""
 
+    mirrored: bool = False
+    """Whether the network sees what it looks at twice, as it is and mirrored, for the mean of both.
+    Turn it on for colours a little nearer to the truth, at twice the network's time."""
+
     smoothing: bool = True
     """Gather each frame's colour along the flow from the anchors around it, so that it holds still.
     Off takes each anchor's own prediction, which flickers; for comparison, hardly for watching."""

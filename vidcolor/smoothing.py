@@ -185,7 +185,8 @@ def anchor_weight(luma: Floats, anchor_luma: Floats, walk: Walk, steps: int) -> 
     """Weight (h, w) of an anchor `steps` frames along `walk`; lumas (h, w) in 0..1."""
     difference = luma - sample(anchor_luma, walk.places[steps - 1])
     likeness = np.exp(np.float32(-LIKENESS) * difference * difference)
-    return walk.trusts[steps - 1] * likeness * np.float32(nearness(steps))
+    # The root: trust in a long walk falls with every step, more than colour goes astray on it.
+    return np.sqrt(walk.trusts[steps - 1]) * likeness * np.float32(nearness(steps))
 
 
 def nearness(steps: int, reach: int = GATHER_REACH_FRAMES) -> float:
