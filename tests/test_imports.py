@@ -15,7 +15,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "vidcolor"
 
 ROWS = (
-    ("errors", "settings", "frames", "prefetch", "resample", "color", "display", "threads"),
+    ("errors", "settings", "frames", "flow", "prefetch", "resample", "color", "display", "threads"),
     (
         "media",
         "models",

@@ -302,6 +302,7 @@ def stills(count):
             frame=None,
             pts=i,
             small=small.astype(np.uint8),
+            calmed=small.astype(np.uint8),
             luma=np.full((32, 48), 0.5, np.float32),
             thumbnail=np.zeros((60, 80), np.uint8),
             difference=0.0,

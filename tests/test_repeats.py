@@ -157,6 +157,7 @@ def items(pattern):
         frame=None,
         pts=0,
         small=np.full((24, 32), 90, np.uint8),
+        calmed=np.full((24, 32), 90, np.uint8),
         luma=np.zeros((12, 16), np.float32),
         thumbnail=np.zeros((60, 80), np.uint8),
         difference=0.0,

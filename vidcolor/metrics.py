@@ -26,6 +26,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vidcolor.flow import LEAST_FLOW_SIDE, dense_flow
+
 FloatImage = NDArray[np.float32]
 
 SSIM_WINDOW = 7
@@ -38,11 +40,6 @@ AUC_THRESHOLDS = 151
 
 CDC_LAGS = (1, 2, 4)
 """Frames between the histograms that are compared."""
-
-LEAST_FLOW_SIDE = 12
-"""DIS takes no smaller picture."""
-LEAST_FLOW_ROWS = 32
-"""DIS reads beyond a picture that is wide and has fewer rows than this; such are made higher."""
 
 
 def psnr(image: FloatImage, truth: FloatImage) -> float:
@@ -264,27 +261,13 @@ class FlowPair:
         if min(one.shape) < LEAST_FLOW_SIDE:
             return cls(np.zeros((*one.shape, 2), np.float32), np.zeros(one.shape, np.bool_))
         engine = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        ahead = flow_between(engine, one, other)
-        back = warp(flow_between(engine, other, one), ahead)
+        ahead = dense_flow(engine, one, other)
+        back = warp(dense_flow(engine, other, one), ahead)
         lengths = np.sum(ahead**2, 2), np.sum(back**2, 2)
         hidden = np.sum((ahead + back) ** 2, 2) > 0.01 * (lengths[0] + lengths[1]) + 0.5
         slopes = [np.sum(np.square(np.gradient(ahead[..., c])), 0) for c in (0, 1)]
         border = slopes[0] + slopes[1] > 0.01 * lengths[0] + 0.002
         return cls(ahead, ~(hidden | border | leaves(ahead)))
-
-
-def flow_between(
-    engine: cv2.DISOpticalFlow, start: NDArray[np.uint8], end: NDArray[np.uint8]
-) -> FloatImage:
-    """(h, w, 2) from one gray frame (h, w) to another."""
-    no_guess: Any = None
-    missing = max(0, LEAST_FLOW_ROWS - len(start))
-    above = missing // 2
-    if missing:
-        rows = ((above, missing - above), (0, 0))
-        start, end = (np.pad(gray, rows, mode="edge") for gray in (start, end))
-    flow = np.asarray(engine.calc(start, end, no_guess), np.float32)
-    return np.ascontiguousarray(flow[above : len(flow) - (missing - above)])
 
 
 def leaves(flow: FloatImage) -> NDArray[np.bool_]:

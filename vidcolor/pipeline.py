@@ -29,6 +29,7 @@ from vidcolor.denoise import calm, unscratched
 from vidcolor.dissolves import DISSOLVE_REACH_FRAMES, DissolveFinder
 from vidcolor.errors import ColorSourceError
 from vidcolor.facts import GRAY_CHROMA, FilmFacts, facts_of, frame_has_color
+from vidcolor.flow import LEAST_FLOW_SIDE
 from vidcolor.frames import Fields, Frame, Picture, PictureFormat, Plane, VideoInfo
 from vidcolor.inference import Engine
 from vidcolor.media.probe import words_on_films
@@ -200,13 +201,15 @@ class Colorizer:
         last: Item | None = None
         for frame in frames:
             small = to_8_bits(shrink(frame.luma, self.small_size), self.info.bit_depth)
+            calmed = calm(small)
             picture = thumbnail(small)
             difference = thumbnail_difference(last.thumbnail, picture) if last else 0.0
             last = Item(
                 frame=frame,
                 pts=frame.pts,
                 small=small,
-                luma=self.small_space.normalize(shrink(calm(small), self.gather_size)),
+                calmed=calmed,
+                luma=self.small_space.normalize(shrink(calmed, self.gather_size)),
                 thumbnail=picture,
                 difference=difference,
                 wanted=wanted(frame.pts),
@@ -369,9 +372,6 @@ def fit(width: int, height: int, side: int) -> tuple[int, int]:
 
 MIN_SIDE = 16
 """The small luma isn't shrunk under this."""
-
-LEAST_FLOW_SIDE = 12
-"""DIS flow takes no smaller picture; a smaller film is coloured frame by frame."""
 
 
 def to_8_bits(luma: Plane, bit_depth: int) -> NDArray[np.uint8]:

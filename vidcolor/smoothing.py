@@ -26,6 +26,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vidcolor.flow import dense_flow
 from vidcolor.resample import shrink
 
 Floats = NDArray[np.float32]
@@ -73,10 +74,6 @@ class FlowStep:
     """(h, w): 0..1, on the predecessor's grid."""
 
 
-LEAST_FLOW_ROWS = 32
-"""DIS reads beyond a picture that is wide and has fewer rows than this; such are made higher."""
-
-
 class FlowEngine:
     """DIS optical flow (Kroeger et al., ECCV 2016), with its buffers; one per thread."""
 
@@ -87,19 +84,9 @@ class FlowEngine:
         self, previous: NDArray[np.uint8], current: NDArray[np.uint8], size: tuple[int, int]
     ) -> FlowStep:
         """Both flows between two small lumas (h, w), resampled to `size` (width, height)."""
-        back = shrink_flow(self._flow(current, previous), size)
-        ahead = shrink_flow(self._flow(previous, current), size)
+        back = shrink_flow(dense_flow(self._dis, current, previous), size)
+        ahead = shrink_flow(dense_flow(self._dis, previous, current), size)
         return FlowStep(back, agreement(back, ahead), ahead, agreement(ahead, back))
-
-    def _flow(self, start: NDArray[np.uint8], end: NDArray[np.uint8]) -> Floats:
-        no_guess: Any = None  # an array here would be the flow to start from
-        missing = max(0, LEAST_FLOW_ROWS - len(start))
-        above, below = missing // 2, missing - missing // 2
-        if missing:
-            rows = ((above, below), (0, 0))
-            start, end = (np.pad(luma, rows, mode="edge") for luma in (start, end))
-        flow = np.asarray(self._dis.calc(start, end, no_guess), np.float32)
-        return np.ascontiguousarray(flow[above : len(flow) - below])
 
 
 def shrink_flow(flow: Floats, size: tuple[int, int]) -> Floats:

@@ -20,7 +20,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vidcolor.denoise import calm
 from vidcolor.dissolves import DISSOLVE_REACH_FRAMES, Dissolve, DissolveFinder
 from vidcolor.frames import Frame
 from vidcolor.shots import REACH_FRAMES as CUT_REACH_FRAMES
@@ -52,6 +51,9 @@ class Item:
     pts: int
     small: NDArray[np.uint8]
     """(h, w) luma at analysis size, 8 bits, in the source's range."""
+
+    calmed: NDArray[np.uint8]
+    """The same with less grain, as flow sees it."""
 
     luma: Floats
     """(h, w) luma at gathering size, in 0..1."""
@@ -125,13 +127,12 @@ def with_cuts(items: Iterator[Item]) -> Iterator[Item]:
 def with_flow(items: Iterator[Item], size: tuple[int, int]) -> Iterator[Item]:
     """Measure flow between neighbours of one shot, at gathering `size` (width, height)."""
     flow = FlowEngine()
-    last: tuple[Item, NDArray[np.uint8]] | None = None
+    last: Item | None = None
     for item in items:
-        seen = calm(item.small)
         if last is not None and not item.cut:
-            item.step = flow.step(last[1], seen, size)
-            item.repeats = item.difference <= REPEATED_MEAN and same_picture(last[0], item)
-        last = item, seen
+            item.step = flow.step(last.calmed, item.calmed, size)
+            item.repeats = item.difference <= REPEATED_MEAN and same_picture(last, item)
+        last = item
         yield item
 
 

@@ -167,7 +167,7 @@ class Training:
                     if save:
                         self.save()
                         saved = time.monotonic()
-                    yield Step(self.step, self.total, rate, losses, reading, save)
+                    yield Step(self.step, self.total, rate, losses, reading, save and self.leads)
                     if ended:
                         return
 
