@@ -106,7 +106,7 @@ class Way:
 WAYS = {
     "balanced, as it is": Way(),
     "every frame an anchor": Way(every=1),
-    "every 8th an anchor": Way(every=8),
+    "every 9th an anchor": Way(every=9),
     "every 2nd an anchor": Way(every=2),
     "reach of 4 frames": Way(reach=4),
     "reach of 12 frames": Way(reach=12),

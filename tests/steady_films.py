@@ -167,8 +167,11 @@ class Guess:
     drift: Callable[[int], tuple[float, float]] = lambda frame: (0.0, 0.0)
     """A tint by the frame's number."""
 
+    seed: int = 11
+    """Of what it gets wrong."""
+
     def __call__(self, ab: Floats, frame: int) -> Floats:
-        rng = np.random.default_rng((11, frame))
+        rng = np.random.default_rng((self.seed, frame))
         h, w = ab.shape[:2]
         small = rng.normal(0, self.blotches, (8, 12, 2))
         wrong = cv2.resize(small, (w, h), interpolation=cv2.INTER_CUBIC)

@@ -76,7 +76,7 @@ SOURCES: dict[str, dict[str, Any]] = {
 WAYS: dict[str, dict[str, Any]] = {
     "plain": {},
     "every frame": {"anchor_every": 1},
-    "sparse": {"anchor_every": 8},
+    "sparse": {"anchor_every": 9},
     "off": {"smoothing": False, "anchor_every": 3},
 }
 
@@ -154,9 +154,9 @@ def test_at_most_sixteen_full_frames_wait(tmp_path, engine, monkeypatch):
 
 
 def test_reach_is_what_the_stages_add_up_to_and_at_most_sixteen():
-    """A frame gathers from 8 away; that frame was made an anchor or not by looking 4 further; a
-    cut there was decided 3 further still, on a difference to one frame more."""
-    assert REACH_FRAMES == GATHER_REACH_FRAMES + COVERAGE_REACH_FRAMES + CUT_REACH_FRAMES + 1
+    """A frame gathers from 9 away; that frame was made an anchor or not by looking 4 further; a
+    cut there was decided 3 further still."""
+    assert REACH_FRAMES == GATHER_REACH_FRAMES + COVERAGE_REACH_FRAMES + CUT_REACH_FRAMES
     assert REACH_FRAMES <= 16
 
 
@@ -320,13 +320,25 @@ def test_no_flow_leads_over_a_cut():
 
 def test_extra_anchors_neither_bring_nor_spare_another():
     """Without grid and shot anchors every frame of a still needs its own prediction, though one
-    of them would do for all: else decisions would chain along the whole film."""
+    of them would do for all: else decisions would chain along the whole film. Only the last one
+    spares those in its reach."""
     items = list(with_coverage(with_flow(iter(stills(12)), (48, 32))))
-    assert [item.extra for item in items] == [True] * 12
+    assert [item.extra for item in items] == [True] * 8 + [False] * 3 + [True]
     one = stills(12)
     one[5].anchor = True
     covered = list(with_coverage(with_flow(iter(one), (48, 32))))
-    assert [item.extra for item in covered] == [abs(i - 5) > 4 for i in range(12)]
+    assert [item.extra for item in covered] == [i in (0, 11) for i in range(12)]
+
+
+@pytest.mark.parametrize("tail", range(1, 9))
+def test_of_a_shots_end_behind_its_anchors_the_last_frame_alone_is_asked(tail):
+    """So far behind that no anchor is within its reach; those across the cut don't count."""
+    items = stills(18)
+    for n in (0, 9 - tail, 9, 17):
+        items[n].anchor = True
+    items[0].cut = items[9].cut = True
+    found = list(with_coverage(with_flow(iter(items), (48, 32))))
+    assert [n for n, item in enumerate(found) if item.extra] == ([8] if tail > 5 else [])
 
 
 def test_mirrored_is_the_mean_of_what_is_said_of_both(tmp_path, engine):

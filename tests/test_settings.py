@@ -31,7 +31,7 @@ def file(tmp_path):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_load(name):
-    assert Settings.load(preset=name).anchor_every in (1, 4, 8)
+    assert Settings.load(preset=name).anchor_every in (1, 4, 9)
 
 
 def test_balanced_is_the_default():
@@ -83,7 +83,7 @@ def test_a_file_may_build_on_a_preset(file):
 def test_a_preset_that_is_asked_for_replaces_the_files(file):
     file.write_text('preset = "best"\nsaturation = 0.5\n')
     settings, origins = Settings.trace(preset="fast", file=file)
-    assert (settings.anchor_every, settings.analysis_side) == (8, 256)
+    assert (settings.anchor_every, settings.analysis_side) == (9, 256)
     assert (settings.saturation, origins["anchor_every"]) == (0.5, "preset fast")
     file.write_text('preset = "bset"\n')
     with pytest.raises(SettingsError, match=r"mine\.toml: .*did you mean best"):
@@ -97,7 +97,7 @@ def test_a_preset_that_is_asked_for_replaces_the_files(file):
         ("anchor-every = 2", "did you mean 'anchor_every'"),
         ("Saturation = 1", "did you mean 'saturation'"),
         ("zzz = 2", "unknown setting 'zzz'; known are model, weights"),
-        ("anchor_every = 0", "anchor_every is 0; expected a value from 1 to 8"),
+        ("anchor_every = 0", "anchor_every is 0; expected a value from 1 to 9"),
         ('anchor_every = "two"', "anchor_every is 'two'; expected a whole number"),
         ("anchor_every = 2.0", "anchor_every is 2.0; expected a whole number"),
         ("smoothing = 1", "smoothing is 1; expected true or false"),

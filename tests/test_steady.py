@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -28,7 +29,7 @@ from tests.steady_films import (
 
 WAYS = {
     "per frame": {"smoothing": False, "anchor_every": 1},
-    "fast": {"anchor_every": 8},
+    "fast": {"anchor_every": 9},
     "balanced": {"anchor_every": 4},
     "best": {"anchor_every": 1},
 }
@@ -56,18 +57,25 @@ def test_what_is_known_stays_known(tmp_path, name, way):
     alone = errors(recoloured(film, tmp_path, Guess(), **WAYS["per frame"]), film)
     steady = errors(recoloured(film, tmp_path, Guess(), **WAYS[way]), film)
     assert np.mean(steady) < np.mean(alone) + 0.15
-    assert max(steady) < max(alone) + 0.5
+    assert max(steady) < max(alone) + (0.6 if way == "fast" else 0.5)
 
 
 @pytest.mark.parametrize("way", STEADY)
 @pytest.mark.parametrize("name", FILMS)
 def test_what_is_guessed_gets_nearer_to_the_truth_and_steady(tmp_path, name, way):
+    """Over three networks that err differently. `fast` sees but two looks at most places, so its
+    mean error is two thirds and more, plus what enlarging costs."""
     film = FILMS[name]()
-    alone = recoloured(film, tmp_path, NOISY, **WAYS["per frame"])
-    steady = recoloured(film, tmp_path, NOISY, **WAYS[way])
-    assert np.mean(errors(steady, film)) < 0.75 * np.mean(errors(alone, film))
+    nearer, calmer = [], []
+    for seed in (11, 12, 13):
+        guess = replace(NOISY, seed=seed)
+        alone = recoloured(film, tmp_path, guess, **WAYS["per frame"])
+        steady = recoloured(film, tmp_path, guess, **WAYS[way])
+        nearer.append(np.mean(errors(steady, film)) / np.mean(errors(alone, film)))
+        calmer.append(np.mean(jumps(steady)) / np.mean(jumps(alone)))
+    assert np.mean(nearer) < (0.95 if way == "fast" else 0.75)
     if name != "pan":  # whose colours move a lot by themselves
-        assert np.mean(jumps(steady)) < 0.2 * np.mean(jumps(alone))
+        assert np.mean(calmer) < 0.2
 
 
 def jumps(outcome):
@@ -161,14 +169,14 @@ def test_a_still_moves_by_at_most_one_code(tmp_path, way):
 @pytest.mark.parametrize("way", STEADY)
 def test_pumping_of_the_whole_frame_is_damped(tmp_path, way):
     """A tint that swings by 6 Lab units either way every 12 frames is left at less than half, by
-    `fast`, which sees it at one or two places of its swing, at less than two thirds."""
+    `fast`, which sees it at one or two places of its swing, at less than three quarters."""
     film = with_grain(still(48), 1.0)
     swing = Guess(drift=lambda n: (6 * math.sin(2 * math.pi * n / 12), 0.0))
     outcome = recoloured(film, tmp_path, swing, **WAYS[way])
     tints = [
         float((ab - shot.ab)[..., 0].mean()) for ab, shot in zip(outcome.ab, film, strict=True)
     ]
-    assert np.ptp(tints[12:36]) < (8 if way == "fast" else 6)
+    assert np.ptp(tints[12:36]) < (9 if way == "fast" else 6)
 
 
 @pytest.mark.parametrize("way", STEADY)

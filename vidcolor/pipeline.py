@@ -60,8 +60,8 @@ from vidcolor.titles import is_title, may_be_title
 
 Floats = NDArray[np.float32]
 
-REACH_FRAMES = 1 + max(
-    GATHER_REACH_FRAMES + COVERAGE_REACH_FRAMES + CUT_REACH_FRAMES, DISSOLVE_REACH_FRAMES
+REACH_FRAMES = max(
+    GATHER_REACH_FRAMES + COVERAGE_REACH_FRAMES + CUT_REACH_FRAMES, DISSOLVE_REACH_FRAMES + 1
 )
 """R: no decision about a frame looks further than this; the 1 is the predecessor that a frame on
 the anchors' grid is told by."""

@@ -46,7 +46,7 @@ anything."""
 LIMITS: dict[str, tuple[float, float]] = {
     "threads": (0, 1024),
     "batch": (0, 1024),
-    "anchor_every": (1, 8),
+    "anchor_every": (1, 9),
     "analysis_side": (64, 1024),
     "saturation": (0, 2),
     "segment_seconds": (0.2, 3600),
@@ -99,7 +99,7 @@ class Settings:
     luma changes by that. Off colours it as it is, for films that only seem interlaced."""
 
     anchor_every: int = 4
-    """The network looks at one frame in this many, 1 to 8; flow carries colour to the others. Lower
+    """The network looks at one frame in this many, 1 to 9; flow carries colour to the others. Lower
     it where things move fast or appear for an instant, raise it where the network is slow."""
 
     mirrored: bool = False

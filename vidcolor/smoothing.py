@@ -31,7 +31,7 @@ from vidcolor.resample import shrink
 
 Floats = NDArray[np.float32]
 
-GATHER_REACH_FRAMES = 8
+GATHER_REACH_FRAMES = 9
 """How far, in frames, a frame fetches colour from, either way."""
 
 COVERAGE_REACH_FRAMES = 4

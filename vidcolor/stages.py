@@ -152,20 +152,34 @@ def with_coverage(items: Iterator[Item], least: float = LEAST_COVERAGE) -> Itera
     """Make extra anchors of frames that grid and shot anchors cover to a share under `least`, and
     let the frames of a shot vote on whether it is an intertitle.
 
-    Extra anchors don't count here, so one never brings or spares another.
+    Extra anchors don't count here, so one never brings or spares another. The last frame of a shot
+    does where no anchor is in its reach: that hangs on cuts and grid alone.
     """
     reach = COVERAGE_REACH_FRAMES
     for before, item, after in windows(items, reach, reach):
         shot = shot_around(item, before, after)
         item.neutral = 2 * sum(each.title for each in shot) + item.title > len(shot)
         if not item.anchor:
+            last = lonely_last(item, before, after)
             weights = [
                 anchor_weight(item.luma, other.luma, walk, steps)
                 for walk, steps, other in reached(item, before, after)
-                if other.anchor
+                if other.anchor or other is last
             ]
-            item.extra = coverage(weights) < least
+            item.extra = item is last or coverage(weights) < least
         yield item
+
+
+def lonely_last(item: Item, before: Sequence[Item], after: Sequence[Item]) -> Item | None:
+    """The last frame of `item`'s shot where it is in sight and no anchor is in its own reach.
+    before: nearest last; after: nearest first; both up to COVERAGE_REACH_FRAMES."""
+    line = [*before, item, *after]
+    end = next((n for n in range(len(before) + 1, len(line)) if line[n].cut), len(line))
+    if end == len(line) and len(after) == COVERAGE_REACH_FRAMES:
+        return None
+    # The shot's first frame is an anchor, so no other shot's is found here.
+    near = line[max(0, end - 1 - COVERAGE_REACH_FRAMES) : end]
+    return None if any(each.anchor for each in near) else line[end - 1]
 
 
 def gathered(items: Iterator[Item], finder: DissolveFinder) -> Iterator[Item]:

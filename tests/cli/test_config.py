@@ -96,7 +96,7 @@ def test_a_presets_values_may_be_asked_for_over_a_files(show, tmp_path):
     mine = tmp_path / "mine.toml"
     mine.write_text('preset = "best"\n')
     out = show("--config", mine, "--preset", "fast")
-    assert line_of(out, "anchor_every").split()[2:] == ["8", "#", "preset", "fast"]
+    assert line_of(out, "anchor_every").split()[2:] == ["9", "#", "preset", "fast"]
 
 
 def test_json(show):

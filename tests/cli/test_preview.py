@@ -102,7 +102,7 @@ def test_every_model_with_every_preset():
     assert [variant.label for variant in variants] == [
         *("compact, best", "compact, fast", "standin, best", "standin, fast")
     ]
-    assert [variant.settings.anchor_every for variant in variants] == [1, 8, 1, 8]
+    assert [variant.settings.anchor_every for variant in variants] == [1, 9, 1, 9]
     assert {variant.settings.saturation for variant in variants} == {0.5}
     assert [v.label for v in variants_of([], [], weights=None)] == ["auto"]
 

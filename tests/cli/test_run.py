@@ -496,7 +496,7 @@ USAGE = {
     "option without a value": (["--encoder-option", "tune"], "KEY=VALUE"),
     "option without a key": (["--encoder-option", "=film"], "KEY=VALUE"),
     "smoothing": (["--smoothing", "maybe"], "on or off"),
-    "anchors": (["--anchor-every", "9"], "from 1 to 8"),
+    "anchors": (["--anchor-every", "10"], "from 1 to 9"),
     "saturation": (["--saturation", "3"], "from 0 to 2"),
     "crf": (["--crf", "good"], "--crf was given 'good'; expected a whole number."),
     "crf with a point": (["--crf", "17.5"], "--crf was given '17.5'; expected a whole number."),

@@ -72,7 +72,7 @@ FILM = [
     (["film.mkv", "--preset", "bset"], ["bset", "best"]),
     (["film.mkv", "--saturation", "much"], ["--saturation", "'much'", "number"]),
     (["film.mkv", "--saturation", "7"], ["saturation", "7", "0 to 2"]),
-    (["film.mkv", "--anchor-every", "0"], ["anchor_every", "1 to 8"]),
+    (["film.mkv", "--anchor-every", "0"], ["anchor_every", "1 to 9"]),
     (["film.mkv", "--smoothing", "maybe"], ["--smoothing", "on or off"]),
     (["film.mkv", "--preserve", "hue"], ["preserve", "luma or lightness"]),
     (["film.mkv", "--device", "cuda:7"], ["cuda:7"]),
