@@ -12,9 +12,11 @@ Filtering" (2013), in its fast form (2015), used as pan-sharpening uses it: for 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 from typing import cast
 
 import cv2
@@ -22,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidcolor.frames import ColorTags, Plane
-from vidcolor.resample import Image, enlarge, shrink
+from vidcolor.resample import Image, Size, enlarge, shrink
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -137,6 +139,14 @@ class ColorSpace:
         return np.clip(values, 0, 1, out=values)
 
     @cached_property
+    def light_and_fade(self) -> tuple[Floats, Floats]:
+        """Tables for cv2.LUT, an entry for every value of the planes' dtype: `normalize` of it, and
+        `tone_fade` of that."""
+        codes = np.arange(1 << (8 if self.bit_depth == 8 else 16), dtype=np.float32)
+        light = self.normalize(codes)
+        return light, tone_fade(light, self.shadow_fade)
+
+    @cached_property
     def shadow_fade(self) -> tuple[float, float]:
         """SHADOW_FADE as luma of this film's transfer curve, at the same light."""
         if self.transfer is SRGB:
@@ -150,6 +160,11 @@ class ColorSpace:
         """(2**bit_depth,) f(Y/Yn) of CIE Lab for every luma code taken as gray."""
         codes = np.arange(1 << self.bit_depth, dtype=np.float32)
         return lab_root(self.transfer.decode(self.normalize(codes)))
+
+    @cached_property
+    def _light_table(self) -> Floats:
+        """(2**bit_depth,) Y/Yn for every luma code taken as gray."""
+        return lab_cube(self._cube_root_table)
 
     def lightness(self, luma: Plane) -> Floats:
         """CIE L (0..100) of luma codes taken as gray; float32, same shape."""
@@ -165,7 +180,7 @@ class ColorSpace:
         light = cv2.merge(
             [
                 lab_cube(fy + ab[0] * np.float32(1 / 500)),
-                lab_cube(fy),
+                self._light_table[luma],
                 lab_cube(fy - ab[1] * np.float32(1 / 200)),
             ]
         )
@@ -415,18 +430,43 @@ def render_chroma(
     """
     y = shrink(luma, size)
     chroma = held_chroma(soften(guide), ab, guide_space)
-    slope, offset = guided_coefficients(guide_space.normalize(guide), chroma)
-    slopes = [enlarge(np.ascontiguousarray(slope[..., c]), size) for c in (0, 1)]
-    offsets = [enlarge(np.ascontiguousarray(offset[..., c]), size) for c in (0, 1)]
+    coefficients = guided_coefficients(guide_space.normalize(guide), chroma)
+    small = [plane for each in coefficients for plane in split(each)]
+    planes = [enlarge(*each) for each in zip(small, repeat(size), scratch(size), strict=False)]
+    slopes, offsets = planes[:2], planes[2:]
     u, v = np.empty_like(y), np.empty_like(y)
+    cb, cr = (np.empty((BAND_ROWS, size[0]), np.float32) for _ in range(2))
     for top in range(0, len(y), BAND_ROWS):
         band = slice(top, top + BAND_ROWS)
-        luma_band = space.normalize(y[band])
-        cb, cr = (s[band] * luma_band + o[band] for s, o in zip(slopes, offsets, strict=True))
-        scale = gamut_scale(luma_band, cb, cr, space) * tone_fade(luma_band, space.shadow_fade)
-        u[band] = space.quantize(cb * scale)
-        v[band] = space.quantize(cr * scale)
+        light, fade = (looked_up(table, y[band]) for table in space.light_and_fade)
+        blue, red = cb[: len(light)], cr[: len(light)]
+        for plane, slope, offset in zip((blue, red), slopes, offsets, strict=True):
+            np.multiply(slope[band], light, out=plane)
+            plane += offset[band]
+        hold_in_gamut(fade, light, *rgb_extremes(blue, red, space))
+        blue *= fade
+        red *= fade
+        u[band], v[band] = space.quantize(blue), space.quantize(red)
     return u, v
+
+
+def looked_up(table: Floats, codes: Plane) -> Floats:
+    """The entries of a table that has one for every value of the codes' dtype."""
+    return cast(Floats, cv2.LUT(codes, table))
+
+
+def scratch(size: Size) -> list[Floats]:
+    """Four planes of `size`, this thread's own, for what is done with before the next picture.
+
+    They are large: taken anew for each, their memory would come from the system page by page.
+    """
+    kept: list[Floats] = getattr(_of_thread, "scratch", [])
+    if not kept or kept[0].shape[::-1] != size:
+        kept = _of_thread.scratch = [np.empty(size[::-1], np.float32) for _ in range(4)]
+    return kept
+
+
+_of_thread = threading.local()
 
 
 def held_chroma(luma: NDArray[np.uint8], ab: Floats, space: ColorSpace) -> Floats:
@@ -465,20 +505,38 @@ def guided_coefficients(guide: Floats, chroma: Floats) -> tuple[Floats, Floats]:
     goes no further than the colours beside it, so that no halo stands at an edge.
     """
     soft = soften(guide)
-    mean, mean_chroma = box(soft), box(chroma)
-    spread = (box(soft * soft) - mean * mean)[..., None] + np.float32(GUIDE_EPSILON)
-    covariance = box(chroma * soft[..., None]) - mean_chroma * mean[..., None]
+    mean = box(soft)
+    spread = box(soft * soft) - mean * mean + np.float32(GUIDE_EPSILON)
+    # A plane at a time: numpy is slow over pairs.
+    planes = [guided_plane(guide, soft, mean, spread, plane) for plane in split(chroma)]
+    slopes, offsets = zip(*planes, strict=True)
+    return np.asarray(cv2.merge(slopes), np.float32), np.asarray(cv2.merge(offsets), np.float32)
+
+
+def split(planes: Floats) -> list[Floats]:
+    """(h, w, n) -> n of (h, w)."""
+    return cast(list[Floats], cv2.split(planes))
+
+
+def guided_plane(
+    guide: Floats, soft: Floats, mean: Floats, spread: Floats, chroma: Floats
+) -> tuple[Floats, Floats]:
+    """Slope and offset (h, w) of one plane of chroma. mean, spread: of the softened guide over the
+    window."""
+    mean_chroma = box(chroma)
+    covariance = box(chroma * soft) - mean_chroma * mean
     chroma_spread = box(chroma * chroma) - mean_chroma * mean_chroma
-    tiny = np.float32(TINY_SPREAD)
-    slope = np.asarray(covariance / spread, np.float32)
-    slope *= np.clip(slope * covariance / (np.maximum(chroma_spread, 0) + tiny), 0, 1)
-    slope *= within_neighbours(chroma, slope * (guide - soft)[..., None])
+    slope = covariance / spread
+    explained = slope * covariance
+    explained /= np.maximum(chroma_spread, 0) + np.float32(TINY_SPREAD)
+    slope *= np.clip(explained, 0, 1, out=explained)
+    slope *= within_neighbours(chroma, slope * (guide - soft))
     slope = np.asarray(cv2.blur(slope, (3, 3), borderType=cv2.BORDER_REPLICATE), np.float32)
-    return slope, np.asarray(chroma - slope * soft[..., None], np.float32)
+    return slope, np.asarray(chroma - slope * soft, np.float32)
 
 
 def within_neighbours(chroma: Floats, detail: Floats) -> Floats:
-    """Factors 0..1 that keep chroma + detail, (h, w, 2), between the least and the greatest chroma
+    """Factors 0..1 that keep chroma + detail, (h, w), between the least and the greatest chroma
     around."""
     least, greatest = cv2.erode(chroma, NEIGHBOURS), cv2.dilate(chroma, NEIGHBOURS)
     room = np.where(detail > 0, greatest - chroma, chroma - least)
@@ -500,16 +558,40 @@ def box(values: Floats) -> Floats:
 
 def gamut_scale(y: Floats, cb: Floats, cr: Floats, space: ColorSpace) -> Floats:
     """The largest factor, at most 1, that keeps R'G'B' of (y, cb, cr) within 0..1."""
+    return scale_within(y, *rgb_extremes(cb, cr, space))
+
+
+def scale_within(y: Floats, most: Floats, least: Floats) -> Floats:
+    """`gamut_scale` of what `rgb_extremes` gives."""
+    # At least the room itself, so that the quotients below are at most 1.
+    above = np.maximum(most, 1 - y)
+    below = np.maximum(-least, y)
+    tiny = np.float32(1e-6)
+    scale = np.minimum((1 - y + tiny) / (above + tiny), (y + tiny) / (below + tiny))
+    return np.asarray(scale, np.float32)
+
+
+def hold_in_gamut(factor: Floats, y: Floats, most: Floats, least: Floats) -> None:
+    """Multiply factors (h, w) by `scale_within`, most of which is 1 in most pictures."""
+    out = np.flatnonzero((most > 1 - y) | (-least > y))
+    if len(out) > FEW_SHARE * y.size:
+        factor *= scale_within(y, most, least)
+    elif len(out):
+        factor.ravel()[out] *= scale_within(*(each.ravel()[out] for each in (y, most, least)))
+
+
+FEW_SHARE = 0.05
+"""Share of samples up to which picking them out is quicker than reckoning all."""
+
+
+def rgb_extremes(cb: Floats, cr: Floats, space: ColorSpace) -> tuple[Floats, Floats]:
+    """The most and the least that R'G'B' of (y, cb, cr) differs from y."""
     red = cr * np.float32(2 * (1 - space.kr))
     blue = cb * np.float32(2 * (1 - space.kb))
     green = red * np.float32(-space.kr / (1 - space.kr - space.kb))
     green -= blue * np.float32(space.kb / (1 - space.kr - space.kb))
-    # At least the room itself, so that the quotients below are at most 1.
-    above = np.maximum(np.maximum(np.maximum(red, green), blue), 1 - y)
-    below = np.maximum(-np.minimum(np.minimum(red, green), blue), y)
-    tiny = np.float32(1e-6)
-    scale = np.minimum((1 - y + tiny) / (above + tiny), (y + tiny) / (below + tiny))
-    return np.asarray(scale, np.float32)
+    most, least = np.maximum(red, green), np.minimum(red, green)
+    return np.maximum(most, blue, out=most), np.minimum(least, blue, out=least)
 
 
 def tone_fade(y: Floats, shadow: tuple[float, float] = SHADOW_FADE) -> Floats:

@@ -80,8 +80,19 @@ def unscratched(view: Plane, bit_depth: int = 8) -> Plane:
 def row_median(view: Plane) -> Plane:
     """Each sample's median over its row's neighbours, SCRATCH_REACH either way; mirrored at the
     edges, the outermost sample once."""
-    width = view.shape[1]
-    padding = ((0, 0), (SCRATCH_REACH, SCRATCH_REACH))
-    padded = np.pad(view, padding, mode="reflect" if width > SCRATCH_REACH else "edge")
-    shifted = np.stack([padded[:, n : n + width] for n in range(2 * SCRATCH_REACH + 1)])
-    return cast(Plane, np.partition(shifted, SCRATCH_REACH, axis=0)[SCRATCH_REACH])
+    width, reach = view.shape[1], SCRATCH_REACH
+    kind = cv2.BORDER_REFLECT_101 if width > reach else cv2.BORDER_REPLICATE
+    padded = cv2.copyMakeBorder(view, 0, 0, reach, reach, kind)
+    shifted = [padded[:, n : n + width] for n in range(2 * reach + 1)]
+    for one, other in MEDIAN_EXCHANGES:
+        less, more = shifted[one], shifted[other]
+        shifted[one], shifted[other] = np.minimum(less, more), np.maximum(less, more)
+    return cast(Plane, shifted[reach])
+
+
+MEDIAN_EXCHANGES = (
+    (0, 5), (0, 3), (1, 6), (2, 4), (0, 1), (3, 5), (2, 6),
+    (2, 3), (3, 6), (4, 5), (1, 4), (1, 3), (3, 4),
+)  # fmt: skip
+"""Pairs to put in order, one after the other, so that the fourth of seven is their median: whole
+planes at a time, where sorting each sample's seven takes six times as long."""

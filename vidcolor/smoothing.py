@@ -141,17 +141,22 @@ class Walk:
             self.trusts.append(trust * inside(self.places[-1]))
             return
         here = self.places[-1]
-        both = sample(np.dstack([flow, trust]), here)
-        self.places.append(here + both[..., :2])
-        self.trusts.append(self.trusts[-1] * both[..., 2] * inside(self.places[-1]))
+        self.places.append(here + sample(flow, here))
+        trusted = sample(trust, here)
+        trusted *= self.trusts[-1]
+        trusted *= inside(self.places[-1])
+        self.trusts.append(trusted)
 
 
 def inside(places: Floats) -> Floats:
     """1 where a place lies in the picture, 0 where it has left it."""
     h, w = places.shape[:2]
-    x, y = places[..., 0], places[..., 1]
-    held = (x >= -0.5) & (x <= w - 0.5) & (y >= -0.5) & (y <= h - 0.5)
-    return np.asarray(held, np.float32)
+    held = cv2.inRange(places, (-0.5, -0.5), (w - 0.5, h - 0.5))
+    return np.asarray(cv2.LUT(held, HELD), np.float32)
+
+
+HELD = np.array([0.0] * 255 + [1.0], np.float32)
+"""OpenCV's 255 for what is in range, as a factor."""
 
 
 @dataclass(frozen=True, slots=True)

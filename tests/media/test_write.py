@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+import sys
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -316,13 +319,56 @@ def test_x265_goes_without_its_tree_where_that_kills_the_program(tmp_path):
     settings = Settings(codec="libx265", threads=1)
     for width, without in ((16, True), (48, True), (50, False)):
         film = make_clip(tmp_path / "f.mkv", frames=1, width=width)
-        options = encoder_options(choose_encoder(probe(film), settings))
+        options = encoder_options(choose_encoder(probe(film), settings), width)
         assert ("cutree=0" in options["x265-params"].split(":")) == without
     given = Settings(codec="libx265", encoder_options=(("x265-params", "aq-mode=0"),), threads=1)
     narrow = probe(make_clip(tmp_path / "narrow.mkv", frames=12, width=40))
-    assert "cutree=0:aq-mode=0" in encoder_options(choose_encoder(narrow, given))["x265-params"]
+    assert "cutree=0:aq-mode=0" in encoder_options(choose_encoder(narrow, given), 40)["x265-params"]
     frames = list(read_frames(narrow))
     assert write_segment(tmp_path / "0.mkv", narrow, frames, given).pts
+
+
+@pytest.mark.parametrize(
+    ("width", "whole"), [(1920, True), (640, True), (1916, True), (720, False)]
+)
+def test_x264_goes_without_avx512_only_where_that_reads_past_its_rows(
+    tmp_path, monkeypatch, width, whole
+):
+    monkeypatch.setattr("vidcolor.media.choice._has_avx512", lambda: True)
+    film = probe(make_clip(tmp_path / "f.mkv", frames=1))
+    options = encoder_options(choose_encoder(film, Settings(threads=1)), width)
+    assert ("asm=" not in options.get("x264-params", "")) == whole
+
+
+ENCODE = """
+import hashlib, sys
+from pathlib import Path
+from tests.media.films import write_segment
+from vidcolor.media.probe import probe
+from vidcolor.media.read import read_frames
+from vidcolor.settings import Settings
+film, out = map(Path, sys.argv[1:])
+info = probe(film)
+write_segment(out, info, list(read_frames(info)), Settings(threads=2))
+print(hashlib.sha256(out.read_bytes()).hexdigest())
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("width", [720, 640, 1024, 1916])
+def test_x264_gives_the_same_bits_whatever_lies_in_memory(tmp_path, width):
+    """glibc fills what it hands out with the byte asked for: what is read before it is written then
+    differs."""
+    film = make_clip(tmp_path / "film.mkv", frames=40, width=width, height=400)
+    found = set()
+    for byte in ("1", "85", "170", "255"):
+        words = [sys.executable, "-c", ENCODE, str(film), str(tmp_path / "0.mkv")]
+        made = subprocess.run(
+            words, env=os.environ | {"MALLOC_PERTURB_": byte}, capture_output=True, timeout=120
+        )
+        assert made.returncode == 0, made.stderr.decode()
+        found.add(made.stdout)
+    assert len(found) == 1
 
 
 def test_a_crf_beyond_the_sources_codec_is_refused_once_that_is_known(tmp_path):

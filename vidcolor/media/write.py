@@ -127,7 +127,7 @@ class SegmentWriter:
         self._durations: list[int] = []
         self._captions: dict[int, bytes] = {}
         """By rank, of the pictures whose packets haven't come yet."""
-        self._closed = False
+        self._record: SegmentRecord | None = None
         self._out = av.open(plain_name(path), "w", format="matroska")
         self._out.flags |= BITEXACT
         try:
@@ -158,20 +158,28 @@ class SegmentWriter:
 
     def close(self) -> SegmentRecord:
         """Finish the file and say what it holds. Raises EncoderError or OutputError."""
-        extradata = self._stream.codec_context.extradata or b""
-        if not self._closed:
+        if self._record is None:
+            extradata = self._stream.codec_context.extradata or b""
             self._encode(None)
-            self._closed = True
             try:
                 self._out.close()
             except (av.FFmpegError, OSError) as error:
                 raise write_error(self._path, error) from error
-        return SegmentRecord(
-            frames=len(self._pts),
-            pts=tuple(self._pts),
-            durations=tuple(self._durations),
-            extradata_sha256=hashlib.sha256(extradata).hexdigest(),
-        )
+            finally:
+                self._release()
+            self._record = SegmentRecord(
+                frames=len(self._pts),
+                pts=tuple(self._pts),
+                durations=tuple(self._durations),
+                extradata_sha256=hashlib.sha256(extradata).hexdigest(),
+            )
+        return self._record
+
+    def _release(self) -> None:
+        """Let go of the encoder and its memory now: the next segment's is opened while somebody may
+        still hold this writer."""
+        for name in ("_stream", "_out"):
+            self.__dict__.pop(name, None)
 
     def __enter__(self) -> Self:
         return self
@@ -190,7 +198,8 @@ class SegmentWriter:
     def _open_stream(self, info: VideoInfo, choice: EncoderChoice) -> VideoStream:
         rate = info.rate.limit_denominator(10_000)
         try:
-            stream = self._out.add_stream(choice.codec, rate=rate, options=encoder_options(choice))
+            options = encoder_options(choice, self._format.width)
+            stream = self._out.add_stream(choice.codec, rate=rate, options=options)
         except ValueError as error:
             raise self._refused(error) from error
         assert isinstance(stream, VideoStream)
@@ -260,10 +269,10 @@ class SegmentWriter:
         return whole
 
     def _abandon(self) -> None:
-        self._closed = True
         # The first error is the one to tell.
-        with suppress(av.FFmpegError, OSError):
+        with suppress(av.FFmpegError, OSError, AttributeError):
             self._out.close()
+        self._release()
 
     def _refused(self, error: Exception) -> EncoderError:
         # What FFmpeg gives where libcuda is missing, and where it finds no GPU that encodes.
