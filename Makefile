@@ -13,12 +13,14 @@ COLOUR := demo/sample.color.mkv
 PICTURE := demo/sample.preview.png
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-long pictures lint format clean
+.PHONY: help demo test test-long bench bench-all pictures lint format clean
 
 help:
 	@echo "make demo       make a black-and-white film, colorize it, put the two side by side"
 	@echo "make test       lint, formatting, types and tests; the one check of everything"
 	@echo "make test-long  the slower tests"
+	@echo "make bench      time it beside ffmpeg, a quarter of an hour on two cores; fails when it got slow"
+	@echo "make bench-all  every figure of docs/performance.md, in about an hour and a half"
 	@echo "make pictures   make the pictures of docs/ again"
 	@echo "make lint       lint, formatting and types only"
 	@echo "make format     put the code into the house's format"
@@ -41,6 +43,15 @@ test: lint
 
 test-long: $(VENV)/dev.stamp
 	$(BIN)/pytest -m long
+
+# Give INTO=docs/performance.md to print that page's tables and plots anew.
+INTO ?=
+
+bench: $(VENV)/dev.stamp
+	$(BIN)/python benchmarks/performance.py --short $(if $(INTO),--into $(INTO))
+
+bench-all: $(VENV)/dev.stamp
+	$(BIN)/python benchmarks/performance.py $(if $(INTO),--into $(INTO))
 
 pictures: $(VENV)/demo.stamp
 	$(BIN)/python examples/make_pictures.py docs/pictures

@@ -1,88 +1,135 @@
-"""Peak memory of `vidcolor run` against the film's length: it must not grow.
+"""Peak memory of `vidcolor run`: beside ffmpeg's on the same film, and against the film's length.
 
-    python benchmarks/memory.py --seconds 10 --seconds 120
+    python benchmarks/memory.py                                # everything
+    python benchmarks/memory.py --seconds 10 --seconds 120     # the length alone
+    python benchmarks/memory.py --into docs/performance.md     # its tables too
 
-Makes gray films of one kind in code, colorizes each in a process of its own, and prints the
-process's peak resident memory and its ratio to the shortest film's. Exits with 1 when a ratio
-passes LIMIT.
+Beside ffmpeg, both encode with the same words on the same threads, and the film's segments are
+SEGMENT_SECONDS long, so that borders between them are among what is measured. Every run is a
+process of its own, whose peak resident memory the system tells. Exits with 1 when a floor is
+missed by more than the spread.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
-import time
-from fractions import Fraction
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-import av
-import cv2
-import numpy as np
-from av.video.stream import VideoStream
+from floors import Floor, code_of, table_of_floors
+from pages import show
+from speed_films import RATE, make_film, repeated
+from speed_plots import draw_panels
+from speed_ways import Reel, ffmpeg, vidcolor
+from timing import Cost, Figure, cost_of, interleaved
+
+from vidcolor.media.choice import choose_encoder
+from vidcolor.media.probe import probe
+from vidcolor.settings import Settings
 
 LIMIT = 1.05
-RATE = 24
+"""Peak memory of any length, of the shortest film's."""
+
+GB = 10**9
+SEGMENT_SECONDS = "2"
+CLIP_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Case:
+    """A film that ffmpeg transcodes, too."""
+
+    width: int
+    height: int
+    bits: int
+    frames: int
+    more: float
+    """GB that we may take beyond ffmpeg's."""
+
+
+CASES = {"1080p": Case(1920, 1080, 8, 144, 0.5), "2160p-10": Case(3840, 2160, 10, 96, 1.2)}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--case", action="append", choices=[*CASES, "length"], help="repeatable (default all)"
+    )
     parser.add_argument("--seconds", type=int, action="append", help="a length; repeatable")
-    parser.add_argument("--size", default="640x360", help="WIDTHxHEIGHT (default 640x360)")
-    parser.add_argument("--model", default="compact")
+    parser.add_argument("--size", default="640x360", help="of the lengths (default 640x360)")
+    parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds (default 3)")
+    parser.add_argument("--threads", type=int, default=2, help="of both programs (default 2)")
+    parser.add_argument("--into", type=Path, help="a page whose tables are printed anew")
     options = parser.parse_args()
-    width, height = (int(side) for side in options.size.split("x"))
-    lengths = sorted(options.seconds or [10, 120])
-    print(f"{options.size}, {RATE} fps, {options.model}, {os.cpu_count()} cores")
-    print("| film | peak memory | ratio | wall time |\n| --- | --- | --- | --- |")
-    worst, least = 0.0, None
+    wanted = options.case or (["length"] if options.seconds else [*CASES, "length"])
+    floors: list[Floor] = []
+    sizes = {name: case for name, case in CASES.items() if name in wanted}
+    if sizes:
+        lines = ["| | ffmpeg, GB | vidcolor, GB | more, GB |", "|---|---:|---:|---:|"]
+        panels: dict[str, dict[str, Figure]] = {}
+        for name, case in sizes.items():
+            ours, theirs = beside_ffmpeg(case, options.rounds, options.threads)
+            more = Figure(tuple(a - b for a, b in zip(ours.values, theirs.values, strict=True)))
+            lines.append(f"| {name} | {theirs.cell()} | {ours.cell()} | {more.cell()} |")
+            panels[f"{name}, peak memory, GB"] = {"ffmpeg": theirs, "vidcolor": ours}
+            words = f"{name}: peak memory beyond ffmpeg's"
+            floors.append(Floor(words=words, figure=more, at_most=case.more, unit=" GB"))
+        show("memory", lines, options.into)
+        if options.into is not None:
+            draw_panels(options.into.parent / "pictures" / "performance-memory.png", panels)
+    if "length" in wanted:
+        lengths = sorted(options.seconds or [10, 120])
+        width, height = (int(side) for side in options.size.split("x"))
+        costs = by_length(lengths, width, height, options.threads)
+        show("memory-length", list(table_of_lengths(costs)), options.into)
+        worst = max(cost.peak for cost in costs.values()) / costs[lengths[0]].peak
+        words = f"{lengths[-1]} s: peak memory, of a film's of {lengths[0]} s"
+        floors.append(Floor(words=words, figure=Figure((worst,)), at_most=LIMIT))
+    show("memory-floors", list(table_of_floors(floors)), options.into)
+    return code_of(floors)
+
+
+def beside_ffmpeg(case: Case, rounds: int, threads: int) -> tuple[Figure, Figure]:
+    """Peaks of ours and of ffmpeg's, GB."""
     with tempfile.TemporaryDirectory() as folder:
+        film = Reel(Path(folder), case.width, case.height, case.frames, case.bits).whole
+        codec = choose_encoder(probe(film), Settings()).codec
+        ways = (
+            vidcolor("balanced", threads, codec=codec, more=("--segment-seconds", SEGMENT_SECONDS)),
+            ffmpeg(threads, codec),
+        )
+        out = Path(folder) / "out.mp4"
+        commands = {way.name: way.command(film, out, case.frames) for way in ways}
+        costs = interleaved(commands, rounds=rounds)
+    ours, theirs = (Figure(tuple(cost.peak / GB for cost in costs[way.name])) for way in ways)
+    return ours, theirs
+
+
+def by_length(lengths: list[int], width: int, height: int, threads: int) -> dict[int, Cost]:
+    """A run's cost by the film's seconds."""
+    costs = {}
+    with tempfile.TemporaryDirectory() as folder:
+        frames = CLIP_SECONDS * RATE
+        clip = make_film(Path(folder) / "clip.mp4", width, height, frames=frames)
         for seconds in lengths:
-            film = make_film(Path(folder) / f"{seconds}.mp4", seconds, width, height)
-            began = time.monotonic()
-            peak = peak_of_run(film, options.model)
-            least = least or peak
-            worst = max(worst, peak / least)
-            took = time.monotonic() - began
-            print(f"| {seconds} s | {peak / 2**20:.0f} MiB | {peak / least:.3f} | {took:.0f} s |")
-    return 0 if worst <= LIMIT else 1
+            film = repeated(clip, Path(folder) / f"{seconds}.mp4", seconds)
+            out = Path(folder) / "out.mp4"
+            way = vidcolor("balanced", threads)
+            costs[seconds] = cost_of(way.command(film, out, seconds * RATE))
+    return costs
 
 
-def make_film(path: Path, seconds: int, width: int, height: int) -> Path:
-    """A slow pan over soft noise with grain, a cut every five seconds."""
-    with av.open(path, "w") as out:
-        video = out.add_stream("libx264", rate=RATE, options={"preset": "veryfast", "crf": "20"})
-        assert isinstance(video, VideoStream)
-        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
-        video.codec_context.time_base = Fraction(1, RATE)
-        for index in range(seconds * RATE):
-            shot, step = divmod(index, 5 * RATE)
-            if step == 0:
-                rng = np.random.default_rng(shot)
-                noise = cv2.GaussianBlur(
-                    rng.random((height, 2 * width)).astype(np.float32), (0, 0), 9
-                )
-                wide = cv2.normalize(noise, None, 40, 200, cv2.NORM_MINMAX)  # type: ignore[call-overload]
-            grain = np.random.default_rng(index).normal(0, 3, (height, width))
-            luma = np.clip(wide[:, step : step + width] + grain, 16, 235).astype(np.uint8)
-            gray = np.full((height // 2, width), 128, np.uint8)
-            frame = av.VideoFrame.from_ndarray(np.vstack([luma, gray]), format="yuv420p")
-            frame.pts, frame.time_base = index, Fraction(1, RATE)
-            out.mux(video.encode(frame))
-        out.mux(video.encode(None))
-    return path
-
-
-def peak_of_run(film: Path, model: str) -> int:
-    """Peak resident memory in bytes of one `vidcolor run`. Exits when the run fails."""
-    output = film.with_suffix(".color.mp4")
-    command = [sys.executable, "-m", "vidcolor", "run", str(film), "-o", str(output)]
-    child = os.posix_spawn(sys.executable, [*command, "--model", model, "--overwrite"], os.environ)
-    _, status, usage = os.wait4(child, 0)
-    if os.waitstatus_to_exitcode(status) != 0:
-        sys.exit(f"the run on {film} failed")
-    return usage.ru_maxrss * 1024
+def table_of_lengths(costs: dict[int, Cost]) -> Iterator[str]:
+    """The lines of a Markdown table."""
+    yield "| film | peak memory, MiB | of the shortest's | wall time, s |"
+    yield "|---|---:|---:|---:|"
+    shortest = next(iter(costs.values())).peak
+    for seconds, cost in costs.items():
+        ratio = cost.peak / shortest
+        yield f"| {seconds} s | {cost.peak / 2**20:.0f} | {ratio:.3f} | {cost.wall:.0f} |"
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 END = "<!-- end of table -->"
@@ -28,3 +28,10 @@ def put_table(page: Path, name: str, lines: Iterable[str]) -> None:
     unfinished = page.with_name(page.name + ".unfinished")
     unfinished.write_text(text, encoding="utf-8")
     unfinished.replace(page)
+
+
+def show(name: str, lines: Sequence[str], page: Path | None) -> None:
+    """Print a table, and put it into a page where one is given. Raises MarkError."""
+    print(f"\n{name}\n\n" + "\n".join(lines), flush=True)
+    if page is not None:
+        put_table(page, name, lines)

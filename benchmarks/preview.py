@@ -16,14 +16,11 @@ import os
 import subprocess
 import sys
 import tempfile
-from fractions import Fraction
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import av
-from av.video.stream import VideoStream
-from memory import make_film
+from speed_films import RATE, make_film, repeated
 
 LIMIT = 4.0
 FRAMES = 48
@@ -79,7 +76,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         for size in options.size or ["640x480", "1280x720"]:
             width, height = (int(side) for side in size.split("x"))
-            clip = make_film(Path(folder) / "clip.mp4", CLIP_SECONDS, width, height)
+            clip = make_film(Path(folder) / "clip.mp4", width, height, frames=CLIP_SECONDS * RATE)
             film = repeated(clip, Path(folder) / f"{size}.mp4", options.seconds)
             runs = [timed(film, options.seconds / 2, options.model) for _ in range(options.runs)]
             for number, run in enumerate(runs, 1):
@@ -89,24 +86,6 @@ def main() -> int:
             slowest = max(slowest, middle[1])
             film.unlink()
     return 0 if slowest <= LIMIT else 1
-
-
-def repeated(clip: Path, film: Path, seconds: int) -> Path:
-    """Copy a clip's picture over and over, packet by packet, until `film` lasts `seconds`."""
-    with av.open(str(clip)) as source, av.open(str(film), "w") as out:
-        picture = source.streams.video[0]
-        packets = [packet for packet in source.demux(picture) if packet.size]
-        assert picture.time_base is not None
-        span = round(len(packets) / (picture.average_rate or Fraction(1)) / picture.time_base)
-        stream = out.add_stream_from_template(picture)
-        assert isinstance(stream, VideoStream)
-        marks = [(packet.pts or 0, packet.dts or 0) for packet in packets]
-        for turn in range(-(-round(seconds / picture.time_base) // span)):
-            for packet, (pts, dts) in zip(packets, marks, strict=True):
-                packet.stream, packet.time_base = stream, picture.time_base
-                packet.pts, packet.dts = pts + turn * span, dts + turn * span
-                out.mux(packet)
-    return film
 
 
 def timed(film: Path, start: float, model: str) -> tuple[float, ...]:

@@ -15,7 +15,18 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "vidcolor"
 
 ROWS = (
-    ("errors", "settings", "frames", "flow", "prefetch", "resample", "color", "display", "threads"),
+    (
+        "errors",
+        "settings",
+        "frames",
+        "flow",
+        "prefetch",
+        "resample",
+        "color",
+        "display",
+        "threads",
+        "memory",
+    ),
     (
         "media",
         "models",
@@ -28,7 +39,19 @@ ROWS = (
         "titles",
         "denoise",
     ),
-    ("inference", "dissolves", "stages", "pipeline", "moments", "still_facts"),
+    (
+        "packing",
+        "device_batches",
+        "device_filters",
+        "inference",
+        "device_color",
+        "device_gather",
+        "dissolves",
+        "stages",
+        "pipeline",
+        "moments",
+        "still_facts",
+    ),
     ("jobs",),
     ("previews", "stills", "evaluation", "training", "doctor", "cluster", "studio"),
     ("api", "cli", "__main__"),

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 
+from tests.devices import device, every_device, only_cuda
+from tests.models.made_up import with_classifier
 from vidcolor.errors import DeviceError, UsageError
 from vidcolor.inference import Engine, choose_device, choose_dtype, open_engine
 from vidcolor.models.compact import CompactConfig, CompactModel
+from vidcolor.models.eccv16 import Eccv16Model
+from vidcolor.models.registry import MODELS, entry_of
+from vidcolor.models.siggraph17 import Siggraph17Model
 from vidcolor.models.standin import StandinModel
 from vidcolor.settings import Settings
+
+__all__ = ["device"]
 
 CPU = torch.device("cpu")
 
@@ -113,3 +122,78 @@ def test_open_engine_says_what_it_took():
     with pytest.raises(UsageError):
         open_engine(Settings(model="standing"))
     torch.set_num_threads(2)
+
+
+@every_device
+@pytest.mark.parametrize("model_class", [StandinModel, CompactModel])
+def test_predictions_under_way_are_the_same(device, model_class):
+    """Begun one after the other, asked for backwards, longer and shorter than a batch."""
+    engine = Engine(seeded(model_class), device, batch=2)
+    work = [lightness(count, engine.input_size, seed=count) for count in (1, 5, 2, 3)]
+    plain = [engine.colorize(each) for each in work]
+    under_way = [engine.submit(each) for each in work]
+    for prediction, expected in zip(reversed(under_way), reversed(plain), strict=True):
+        np.testing.assert_array_equal(prediction.result(), expected)
+
+
+@every_device
+def test_what_stays_on_the_device_is_what_comes_back(device):
+    engine = Engine(seeded(CompactModel), device, batch=2)
+    frames = lightness(3, engine.input_size)
+    expected = engine.colorize(frames)
+    there = torch.from_numpy(frames).to(device)
+    for ab in (engine.colorize_on_device(frames), engine.colorize_on_device(there)):
+        assert ab.device.type == device.type
+        np.testing.assert_array_equal(ab.cpu().numpy(), expected)
+
+
+def test_one_network_serves_two_engines():
+    """Made ready once, it isn't made ready twice."""
+    model = seeded(CompactModel)
+    frames = lightness(2, model.input_size)
+    first = Engine(model, CPU, batch=1)
+    expected = first.colorize(frames)
+    np.testing.assert_array_equal(Engine(model, CPU, batch=1).colorize(frames), expected)
+    np.testing.assert_array_equal(first.colorize(frames), expected)
+
+
+@only_cuda
+@pytest.mark.parametrize("model_class", [StandinModel, CompactModel, Eccv16Model, Siggraph17Model])
+def test_a_graph_changes_no_colour(device, model_class):
+    frames = lightness(5, (64, 64))
+    answers = {}
+    for graphs in (False, True):
+        model = seeded(model_class)
+        model.input_size = (64, 64)
+        engine = Engine(model, device, batch=2, graphs=graphs)
+        answers[graphs] = engine.colorize(frames)
+        np.testing.assert_array_equal(engine.colorize(frames), answers[graphs])
+        assert engine.graphed == graphs
+    np.testing.assert_array_equal(answers[True], answers[False])
+
+
+@only_cuda
+@pytest.mark.parametrize("name", [entry.name for entry in MODELS])
+def test_every_network_runs_on_cuda(device, name):
+    """Graph or not, it says what it says on the CPU, in as far as half precision does."""
+    torch.manual_seed(0)
+    model = with_classifier(entry_of(name).build().eval())
+    model.input_size = (64, 64)
+    frames = lightness(3, (64, 64))
+    with torch.inference_mode():
+        full = copy.deepcopy(model)(torch.from_numpy(frames[:, None])).numpy()
+    half = Engine(model, device, batch=2).colorize(frames)
+    assert np.abs(half - full).mean() < 0.05 * np.abs(full).std() + 0.3
+
+
+@only_cuda
+def test_hints_reach_the_frames_on_cuda(device):
+    engine = Engine(seeded(CompactModel), device, batch=2)
+    frames, none = lightness(3, engine.input_size), np.zeros((3, 3, 192, 192), np.float32)
+    some = none.copy()
+    some[1, :, 60:120, 60:120] = np.array([60, 40, 1])[:, None, None]
+    plain, hinted = engine.colorize(frames), engine.colorize(frames, some)
+    error = np.abs(engine.colorize(frames, none) - plain)
+    assert error.max() < 0.5, error.max()
+    changed = np.abs(hinted - plain).mean((1, 2, 3))
+    assert changed[1] > 10 * max(changed[0], changed[2])

@@ -137,7 +137,7 @@ def test_a_refusal_after_work_is_a_problem(lab, monkeypatch):
     monkeypatch.setattr(outputs, "run_film", run)
     outcome = lab.make(Film(), "libx264", "mkv")
     assert outcome.refused == "too late."
-    assert outcome.problems == ["refused after 1 frames"]
+    assert outcome.problems == ["refused after the network was asked"]
     assert lab.problems
 
 

@@ -142,6 +142,28 @@ def test_luma_in_is_luma_out(tmp_path, engine, pixel_format, bit_depth):
         assert np.abs(picture.u.astype(int) - (128 << (bit_depth - 8))).max() > 3
 
 
+@pytest.mark.parametrize("batch", [1, 3, 40])
+def test_rendered_on_a_device_pictures_are_the_same_but_for_rounding(tmp_path, monkeypatch, batch):
+    """Here the device is the processor; what is asserted is that each picture gets its own planes,
+    in order, whatever the batch, and frames that nobody waits for get none."""
+    path = make_clip(tmp_path / "film.mkv", frames=12, width=96, height=64, cuts=(5,))
+    engine = open_engine(Settings(model="compact", device="cpu", threads=1))
+    here = list(colorizer_for(path, engine).pairs(BEGINNING, END, wanted=lambda pts: pts % 2 == 0))
+    monkeypatch.setattr("vidcolor.pipeline.RENDERING_DEVICES", ("cpu",))
+    monkeypatch.setattr("vidcolor.device_color.DEFAULT_BATCH", {"cpu": batch})
+    there = list(colorizer_for(path, engine).pairs(BEGINNING, END, wanted=lambda pts: pts % 2 == 0))
+    assert [frame.pts for frame, _ in there] == [frame.pts for frame, _ in here]
+    assert 3 < len(there) < 12
+    for (_, one), (frame, other) in zip(here, there, strict=True):
+        assert other.pts == frame.pts
+        assert other.y is frame.luma
+        for a, b in ((one.u, other.u), (one.v, other.v)):
+            away = np.abs(a.astype(int) - b)
+            assert away.max() <= 2
+            assert np.mean(away > 0) < 0.02
+    assert np.ptp([picture.u.mean() for _, picture in there]) > 0.1
+
+
 def test_at_most_sixteen_full_frames_wait(tmp_path, engine, monkeypatch):
     """Promise 5: counts the decoded frames alive while pictures come out."""
     path = make_clip(tmp_path / "film.mp4", frames=90, width=96, height=64)

@@ -3,6 +3,9 @@
     engine = open_engine(Settings(model="compact"))
     ab = engine.colorize(lightness)     # (n, H, W) in 0..100 -> (n, 2, h, w), Lab units
 
+    prediction = engine.submit(lightness)       # where the device can work by itself, it begins
+    ab = prediction.result()
+
 One batch shape, padded at the end, and no kernel chosen by timing: a frame's colour must not
 depend on its company.
 """
@@ -10,6 +13,8 @@ depend on its company.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +22,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vidcolor.device_batches import GRAPHS, Answer, DeviceBatches, Planes
 from vidcolor.errors import DeviceError
+from vidcolor.memory import keep_freed_memory
 from vidcolor.models.color_model import ColorModel
 from vidcolor.models.registry import load_model
+from vidcolor.packing import fold_norms, pack
 from vidcolor.settings import Settings
 
 Floats = NDArray[np.float32]
@@ -35,6 +43,7 @@ def open_engine(settings: Settings) -> Engine:
     on a device that isn't there.
     """
     device = choose_device(settings.device)
+    keep_freed_memory()
     torch.set_num_threads(settings.threads or os.cpu_count() or 1)
     model = load_model(settings.model, Path(settings.weights) if settings.weights else None)
     return Engine(model, device, settings.batch or DEFAULT_BATCH.get(device.type, 1))
@@ -83,24 +92,41 @@ def cpu_has_bf16() -> bool:
     return bool(probe()) if probe else False
 
 
+class Prediction:
+    """Colour that is being predicted."""
+
+    def __init__(self, answers: Sequence[Answer]) -> None:
+        self._answers = answers
+
+    def result(self) -> Floats:
+        """ab (n, 2, h, w) float32, Lab units; waits for it where need be."""
+        parts = [np.asarray(answer.result()[0], np.float32) for answer in self._answers]
+        return np.concatenate(parts)
+
+
 class Engine:
     """One network on one device; not safe for two threads at once."""
 
-    def __init__(self, model: ColorModel, device: torch.device, batch: int) -> None:
+    def __init__(
+        self, model: ColorModel, device: torch.device, batch: int, *, graphs: bool = GRAPHS
+    ) -> None:
+        """The model is made ready for colouring alone, and changed for good. graphs: whether CUDA
+        kernels are replayed as one graph where that can be done; the colours are the same."""
         self.device, self.batch = device, batch
         self.dtype = choose_dtype(device)
         self.model_name, self.weights_sha256 = model.name, model.weights_sha256
         self.input_size = model.input_size
         self.accepts_hints = model.accepts_hints
+        fold_norms(model.eval())
+        planes = Planes((batch, 1, *self.input_size))
         try:
-            moved = model.to(device=device, dtype=self.dtype).eval()
+            moved = model.to(device=device, dtype=self.dtype)
             self._model = moved.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self._batches = DeviceBatches(self._forward, [planes], device, graphs=graphs)
         except torch.OutOfMemoryError as error:
             raise DeviceError(f"{device} has no memory left for {model.name}.") from error
-        height, width = self.input_size
-        self._staging = torch.zeros(
-            (batch, 1, height, width), dtype=torch.float32, pin_memory=device.type == "cuda"
-        )
+        # In float32 the products cost so much that laying out doesn't matter.
+        self._to_pack = device.type == "cpu" and self.dtype == torch.bfloat16
 
     def colorize(self, lightness: Floats, hints: Floats | None = None) -> Floats:
         """Predict ab for n frames.
@@ -110,36 +136,75 @@ class Engine:
         ignores them. Returns (n, 2, h, w) float32, Lab units. Raises DeviceError when the
         device's memory runs out.
         """
+        if hints is None or not self.accepts_hints:
+            return self.submit(lightness).result()
         parts = [
-            self._one_batch(
-                lightness[i : i + self.batch],
-                None if hints is None else hints[i : i + self.batch],
-            )
+            self._hinted(lightness[i : i + self.batch], hints[i : i + self.batch])
             for i in range(0, len(lightness), self.batch)
         ]
         return np.concatenate(parts)
 
+    def submit(self, lightness: Floats) -> Prediction:
+        """Begin to predict what `colorize` returns; with CUDA before it is there.
+
+        The same numbers, however many predictions are under way. Raises as `colorize`.
+        """
+        planes = lightness[:, None]
+        with self._memory():
+            self._pack()
+            batches = range(0, len(planes), self.batch)
+            return Prediction([self._batches.submit(planes[i : i + self.batch]) for i in batches])
+
+    def colorize_on_device(self, lightness: Floats | torch.Tensor) -> torch.Tensor:
+        """As `colorize`, but ab stays on the device: (n, 2, h, w) float32. The lightness may be
+        there already, as a tensor."""
+        planes = lightness[:, None]
+        with self._memory():
+            self._pack()
+            batches = range(0, len(planes), self.batch)
+            parts = [self._batches.on_device(planes[i : i + self.batch])[0] for i in batches]
+            return torch.cat(parts)
+
+    @property
+    def graphed(self) -> bool:
+        """Whether the network's kernels are replayed as a CUDA graph; known after a batch."""
+        return self._batches.graphed
+
+    def _forward(self, planes: torch.Tensor) -> tuple[torch.Tensor]:
+        return (self._model(planes, None).float(),)
+
+    def _pack(self) -> None:
+        """At the first batch, as it takes a call of the network: lay its weights out."""
+        if self._to_pack:
+            pack(self._model, torch.zeros(self.batch, 1, *self.input_size))
+            self._to_pack = False
+
     @torch.inference_mode()
-    def _one_batch(self, lightness: Floats, hints: Floats | None) -> Floats:
+    def _hinted(self, lightness: Floats, hints: Floats) -> Floats:
+        """One batch with hints, kernel by kernel."""
         n = len(lightness)
-        self._staging[:n, 0] = torch.from_numpy(lightness)
-        self._staging[n:] = 0
+        planes = torch.zeros((self.batch, 1, *self.input_size))
+        planes[:n, 0] = torch.from_numpy(np.ascontiguousarray(lightness))
+        with self._memory():
+            self._pack()
+            ab = self._model(planes.to(self.device), self._hint_planes(hints))[:n].float().cpu()
+        return np.ascontiguousarray(ab.numpy(), np.float32)
+
+    @contextmanager
+    def _memory(self) -> Iterator[None]:
+        """Say what to do when the device's memory runs out."""
         try:
-            planes = self._staging.to(self.device, non_blocking=True)
-            ab = self._model(planes, self._hint_planes(hints))[:n].float().cpu()
+            yield
         except torch.OutOfMemoryError as error:
             raise DeviceError(
                 f"{self.device} ran out of memory with {self.batch} frames at once; try a smaller "
                 f"--batch, such as {max(1, self.batch // 2)}, or --device cpu."
             ) from error
-        return np.ascontiguousarray(ab.numpy(), np.float32)
 
-    def _hint_planes(self, hints: Floats | None) -> torch.Tensor | None:
+    def _hint_planes(self, hints: Floats) -> torch.Tensor:
         """Hints (n, 3, H, W) as one whole batch on the device."""
-        if hints is None:
-            return None
         planes = torch.zeros((self.batch, *hints.shape[1:]))
-        planes[: len(hints)] = torch.from_numpy(hints)
+        planes[: len(hints)] = torch.from_numpy(np.ascontiguousarray(hints))
         return planes.to(self.device)
 
     def describe(self) -> str:

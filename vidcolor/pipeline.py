@@ -16,7 +16,8 @@ REACH_FRAMES away, so a picture is a function of the source, the settings and it
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from fractions import Fraction
 from itertools import islice
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 
 from vidcolor.color import ColorSpace, render_chroma
 from vidcolor.denoise import calm, unscratched
+from vidcolor.device_color import DeviceColor, Rendering
 from vidcolor.dissolves import DISSOLVE_REACH_FRAMES, DissolveFinder
 from vidcolor.errors import ColorSourceError
 from vidcolor.facts import GRAY_CHROMA, FilmFacts, facts_of, frame_has_color
@@ -65,6 +67,9 @@ REACH_FRAMES = max(
 )
 """R: no decision about a frame looks further than this; the 1 is the predecessor that a frame on
 the anchors' grid is told by."""
+
+RENDERING_DEVICES = ("cuda",)
+"""Types of devices that render faster than the processor does."""
 
 DECODED_AHEAD = 4
 """Frames the decoder's thread may be ahead of the stream."""
@@ -108,8 +113,27 @@ class Colorizer:
         self.gather_size = fit(info.width, info.height, settings.analysis_side // 2)
         self.fields: Fields = facts.fields if settings.deinterlace else "progressive"
         """How the source's lines are read."""
+        self._device = self._device_color()
+        """Renders where it isn't this processor that does."""
         self.damaged = 0
         """Frames the decoder has reported as damaged so far, margins left out."""
+
+    def _device_color(self) -> DeviceColor | None:
+        """None where pictures are rendered here: without a GPU, and what it doesn't know."""
+        by_moment = self.format.fields is not None
+        if self.engine.device.type not in RENDERING_DEVICES or by_moment:
+            return None
+        if self.settings.preserve != "luma":
+            return None
+        return DeviceColor(
+            self.space,
+            guide_space=self.small_space,
+            size=(self.format.chroma_width, self.format.chroma_height),
+            guide_size=self.small_size,
+            ab_size=self.gather_size,
+            device=self.engine.device,
+            saturation=self.settings.saturation,
+        )
 
     @property
     def warnings(self) -> list[str]:
@@ -161,16 +185,69 @@ class Colorizer:
 
         source = self.read(start, end) if frames is None else frames
         with closing(prefetched(source, DECODED_AHEAD, thread_name="decode")) as decoded:
-            for item in self._stages(decoded, asked):
-                assert item.frame is not None
-                if start <= item.pts < end:
-                    self.damaged += item.frame.damaged
-                if item.wanted and item.keeps_color:
-                    yield item.frame, self._keep(item.frame)
-                elif item.wanted:
-                    assert item.ab is not None
-                    yield item.frame, self._render(item.frame, item.small, item.ab)
-                item.frame = None
+            items = self._counted(self._stages(decoded, asked), start, end)
+            yield from (
+                self._pictured(items)
+                if self._device is None
+                else self._pictured_on(self._device, items)
+            )
+
+    def _counted(self, items: Iterator[Item], start: int, end: int) -> Iterator[Item]:
+        """The wanted items; damage counts whether wanted or not."""
+        for item in items:
+            assert item.frame is not None
+            if start <= item.pts < end:
+                self.damaged += item.frame.damaged
+            if item.wanted:
+                yield item
+            item.frame = None
+
+    def _pictured(self, items: Iterator[Item]) -> Iterator[tuple[Frame, Picture]]:
+        for item in items:
+            assert item.frame is not None
+            if item.keeps_color:
+                yield item.frame, self._keep(item.frame)
+            else:
+                assert item.ab is not None
+                yield item.frame, self._render(item.frame, item.small, item.ab)
+
+    def _pictured_on(
+        self, device: DeviceColor, items: Iterator[Item]
+    ) -> Iterator[tuple[Frame, Picture]]:
+        """As `_pictured`, a batch at a time, of which the next goes up before one is waited for."""
+        begun: deque[tuple[list[tuple[Frame, Item]], Rendering | None]] = deque()
+        pairs = ((item.frame, item) for item in items if item.frame)
+        for together in iter(lambda: list(islice(pairs, device.batch)), []):
+            begun.append((together, self._submitted(device, together)))
+            if len(begun) > 1:
+                yield from self._collected(*begun.popleft())
+        for each in begun:
+            yield from self._collected(*each)
+
+    def _submitted(
+        self, device: DeviceColor, together: Sequence[tuple[Frame, Item]]
+    ) -> Rendering | None:
+        """The batch's rendering, begun; None where all its pictures keep their own colour."""
+        size = (self.format.chroma_width, self.format.chroma_height)
+        given = [
+            (shrink(frame.luma, size), item.small, item.ab.transpose(2, 0, 1))
+            for frame, item in together
+            if not item.keeps_color and item.ab is not None
+        ]
+        if not given:
+            return None
+        luma, guides, ab = zip(*given, strict=True)
+        return device.submit(np.stack(luma), np.stack(guides), np.stack(ab))
+
+    def _collected(
+        self, together: Sequence[tuple[Frame, Item]], rendering: Rendering | None
+    ) -> Iterator[tuple[Frame, Picture]]:
+        planes = iter(zip(*rendering.result(), strict=True)) if rendering else iter(())
+        for frame, item in together:
+            if item.keeps_color:
+                yield frame, self._keep(frame)
+            else:
+                yield frame, self._picture(frame, frame.luma, *next(planes))
 
     def read(self, start: int, end: int) -> Iterator[Frame]:
         """The frames with pts in [start, end), and REACH_FRAMES more on either side."""
@@ -295,6 +372,9 @@ class Colorizer:
         else:
             y = frame.luma
             u, v = self._render_luma(frame, small, ab)
+        return self._picture(frame, y, u, v)
+
+    def _picture(self, frame: Frame, y: Plane, u: Plane, v: Plane) -> Picture:
         self._clear_bars(u)
         self._clear_bars(v)
         return Picture(frame.pts, frame.duration, y, u, v, frame.captions)

@@ -70,7 +70,9 @@ class Settings:
 
     device: str = "auto"
     """Where the network computes: `cpu`, `cuda`, `cuda:N` or `mps`; `auto` is the first there is of
-    CUDA, MPS and CPU. Name one to choose among several GPUs, or to keep away from a busy one."""
+    CUDA, MPS and CPU. Name one to choose among several GPUs, or to keep away from a busy one. A
+    whole film can be spread over several of one kind, as in `cuda:0,cuda:1`; `all` is every GPU
+    there is."""
 
     threads: int = 0
     """CPU threads for the network, the decoder and the encoder, each, up to 1024; 0 takes the

@@ -115,7 +115,7 @@ def offered(capsys, monkeypatch):
     [
         (("--model", ""), ["auto", *NAMES]),
         (("--preset", ""), list(PRESETS)),
-        (("--device", ""), ["auto", "cpu", "cuda", "mps"]),
+        (("--device", ""), ["auto", "cpu", "cuda", "mps", "all"]),
         (("--codec", "libx26"), ["libx264", "libx265"]),
         (("--smoothing", ""), ["on", "off"]),
         (("--preserve", "l"), ["luma", "lightness"]),

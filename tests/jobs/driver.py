@@ -3,11 +3,13 @@
     python -m tests.jobs.driver slow run film.mkv
     python -m tests.jobs.driver "at picture 30" run film.mkv
 
-The moments are patched in from outside; the package knows nothing of them.
+The moments are patched in from outside; the package knows nothing of them. They come for each
+worker of a run on several devices, too.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -19,7 +21,9 @@ from typing import Any
 import vidcolor.jobs.durable
 import vidcolor.jobs.folder
 import vidcolor.jobs.local
+import vidcolor.jobs.spread
 from vidcolor.cli import main
+from vidcolor.errors import OutputError
 from vidcolor.media.write import SegmentWriter
 
 SLOW_SECONDS = 0.05
@@ -52,6 +56,18 @@ def at_picture_30() -> None:
     def counted(*args: Any) -> None:
         if next(count, None) is None:
             die()
+
+    before(SegmentWriter, "write", counted)
+
+
+def full_at_picture_5() -> None:
+    """Damage is met at once, and then the disk is full."""
+    count = iter(range(5))
+
+    def counted(*args: Any) -> None:
+        logging.getLogger("vidcolor.media.read").warning("the source is %s.", "damaged")
+        if next(count, None) is None:
+            raise OutputError("the disk went away.")
 
     before(SegmentWriter, "write", counted)
 
@@ -96,6 +112,7 @@ def before_the_final_name() -> None:
 
 MOMENTS = {
     "slow": slow,
+    "full at picture 5": full_at_picture_5,
     "before the first segment": before_the_first_segment,
     "at picture 30": at_picture_30,
     "between segment and marker": between_segment_and_marker,
@@ -104,7 +121,15 @@ MOMENTS = {
     "before the final name": before_the_final_name,
 }
 
+
+def in_workers(moment: str) -> str:
+    """What the interpreter of a worker runs in which the moment comes."""
+    driver = f"from tests.jobs.driver import MOMENTS; MOMENTS[{moment!r}](); "
+    return vidcolor.jobs.spread.START.replace("from", f"{driver}from", 1)
+
+
 if __name__ == "__main__":
     moment = sys.argv.pop(1)
     MOMENTS[moment]()
+    vidcolor.jobs.spread.START = in_workers(moment)
     main()

@@ -7,11 +7,16 @@ frames[0]  # (pts, sha256 of the planes)
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import av
 
 from vidcolor.jobs.folder import folder_path
+
+ROOT = Path(__file__).parent.parent.parent
 
 SEGMENT_FRAMES = 12
 """Frames in half a second of tests.clips' default 24 fps."""
@@ -39,3 +44,19 @@ def segment_stamps(output: Path) -> dict[str, tuple[int, int]]:
     segments = folder_path(output) / "segments"
     finished = (path for path in segments.glob("*.mkv") if path.with_suffix(".json").exists())
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in finished}
+
+
+def process(moment: str, *arguments: object) -> subprocess.Popen[str]:
+    """Start the command line in a process that dies or dawdles as the driver's `moment` says.
+
+    It leads a group of its own, as a terminal's command does.
+    """
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.jobs.driver", moment, *map(str, arguments)],
+        cwd=ROOT,
+        env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    )

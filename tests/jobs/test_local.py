@@ -18,9 +18,9 @@ from tests.jobs.helpers import FAST, SEGMENT_FRAMES, decoded, segment_stamps
 from vidcolor.cli import run_arguments
 from vidcolor.errors import JobError, OutputError
 from vidcolor.frames import Segment
-from vidcolor.jobs.events import Event, Progress, Started
+from vidcolor.jobs.events import Event, Meter, Progress, Started
 from vidcolor.jobs.folder import Finished, folder_path
-from vidcolor.jobs.local import Meter, Order, Outcome, frames_missing, run_film, unfinished_runs
+from vidcolor.jobs.local import Order, Outcome, frames_missing, run_film, unfinished_runs
 from vidcolor.settings import Settings
 
 ROOT = Path(__file__).parent.parent.parent
@@ -61,7 +61,7 @@ def test_time_left_leaves_resumed_frames_out():
 
 def test_resumed_frames_dont_count_as_speed(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr("vidcolor.jobs.local.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("vidcolor.jobs.events.time", SimpleNamespace(monotonic=lambda: now[0]))
     sent: list[Event] = []
     meter = Meter(sent.append, "colorizing", total=480, resumed=360)
     for second, done in ((0.01, 361), (2, 372), (2.05, 373), (4, 384)):

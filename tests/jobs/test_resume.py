@@ -4,35 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import random
 import signal
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from tests.clips import make_clip
-from tests.jobs.helpers import FAST, SEGMENT_FRAMES, decoded, segment_stamps
+from tests.jobs.helpers import FAST, SEGMENT_FRAMES, decoded, process, segment_stamps
 from vidcolor.cli import run_arguments
 from vidcolor.jobs.folder import folder_path
 from vidcolor.settings import Settings
 
 FRAMES = 5 * SEGMENT_FRAMES
-ROOT = Path(__file__).parent.parent.parent
-
-
-def process(moment, *arguments):
-    """Start the command line in a process that dies or dawdles as the driver's `moment` says."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.jobs.driver", moment, *map(str, arguments)],
-        cwd=ROOT,
-        env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 @pytest.fixture(scope="module")

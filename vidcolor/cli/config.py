@@ -22,7 +22,7 @@ from vidcolor.cli.options import (
     Config,
     Crf,
     Deinterlace,
-    Device,
+    Devices,
     EncoderOption,
     EncoderPreset,
     KeepColor,
@@ -78,7 +78,7 @@ def show_command(
     crf: Crf = None,
     encoder_preset: EncoderPreset = None,
     encoder_option: EncoderOption = None,
-    device: Device = None,
+    device: Devices = None,
     threads: Threads = None,
     batch: Batch = None,
     segment_seconds: SegmentSeconds = None,
@@ -115,7 +115,7 @@ def show_command(
     # What a run would refuse outright isn't worth saving.
     from vidcolor.jobs.local import refuse_wrong
 
-    refuse_wrong(settings, None, None)
+    refuse_wrong(settings, None, None, several_devices=True)
     about = field_documentation() if describe else {}
     print(as_object(settings, origins, about) if as_json else as_toml(settings, origins, about))
 

@@ -299,6 +299,7 @@ def trial_object(trial: Trial | None) -> dict[str, Any] | None:
         "scaled": trial.scaled,
         "frames": trial.frames,
         "places": trial.places,
+        "device": trial.device or None,
         "seconds": round(trial.seconds, 2),
         "fps": round(trial.fps, 2),
         "bytes_per_frame": round(trial.bytes_per_frame),

@@ -109,6 +109,10 @@ def complete_device(begun: str) -> list[str]:
     return [word for word in ("auto", "cpu", "cuda", "mps") if word.startswith(begun)]
 
 
+def complete_devices(begun: str) -> list[str]:
+    return [*complete_device(begun), *(word for word in ("all",) if word.startswith(begun))]
+
+
 def complete_codec(begun: str) -> list[str]:
     known = ("auto", "source", "libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1", "prores_ks")
     return [word for word in known if word.startswith(begun)]
@@ -235,6 +239,16 @@ Device = Annotated[
         panel=MACHINE,
         metavar="NAME",
         complete=complete_device,
+    ),
+]
+Devices = Annotated[
+    str | None,
+    setting_option(
+        "device",
+        "auto, cpu, cuda, cuda:N or mps; several as cuda:0,cuda:1, or all.",
+        panel=MACHINE,
+        metavar="NAME,...",
+        complete=complete_devices,
     ),
 ]
 Threads = Annotated[

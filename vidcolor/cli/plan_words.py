@@ -241,13 +241,16 @@ def trial_words(plan: FilmPlan, expected: Expected) -> str:
         return f"none of its own; that of {trial.source}, which is alike: {speed}"
     frames = f"{trial.frames} frame{'s' if trial.frames != 1 else ''}"
     places = f" from {trial.places} places" if trial.places > 1 else ""
-    return f"{frames}{places} in {trial.seconds:.1f} s: {speed}"
+    alone = f" on {trial.device} alone" if trial.device else ""
+    return f"{frames}{places} in {trial.seconds:.1f} s{alone}: {speed}"
 
 
 def estimate_words(expected: Expected) -> str:
-    estimate = expected.estimate
+    estimate, trial = expected.estimate, expected.trial
     still = " still" if expected.work.frames_done else ""
-    return f"about {size_words(estimate.output_bytes)}, about {time_words(estimate.seconds)}{still}"
+    alone = " with one of the devices" if trial is not None and trial.device else ""
+    size, time = size_words(estimate.output_bytes), time_words(estimate.seconds)
+    return f"about {size}, about {time}{still}{alone}"
 
 
 def warnings_of(expected: Expected) -> Iterator[str]:

@@ -26,7 +26,7 @@ from vidcolor.cli.options import (
     Crf,
     Debug,
     Deinterlace,
-    Device,
+    Devices,
     EncoderOption,
     EncoderPreset,
     End,
@@ -118,7 +118,7 @@ def run_command(
     crf: Crf = None,
     encoder_preset: EncoderPreset = None,
     encoder_option: EncoderOption = None,
-    device: Device = None,
+    device: Devices = None,
     threads: Threads = None,
     batch: Batch = None,
     segment_seconds: SegmentSeconds = None,
@@ -174,7 +174,7 @@ def run_command(
 
     cut = [Moment.parse(text) if text is not None else None for text in (start, end)]
     films = films_of(inputs, output, recursive=recursive)
-    refuse_wrong(settings, *cut)
+    refuse_wrong(settings, *cut, several_devices=True)
     options = typed_options(context)
 
     def order_of(film: Film) -> Order:

@@ -5,5 +5,7 @@
     outcome = run_film(Order(source=film, output=film_in_colour, settings=Settings()))
 
 `plan` cuts the film into segments, `identity` says what a job is bound to, `folder` keeps what
-is finished, `encoding` writes segments on its own thread, and `local` runs it all here.
+is finished, `making` and `encoding` make segments, and `local` runs it all here. `devices` reads
+which devices are meant; over several of them `spread` deals the segments out to processes, whose
+side of it is `worker`.
 """

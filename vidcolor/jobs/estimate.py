@@ -13,16 +13,17 @@ from __future__ import annotations
 import shutil
 import time
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from vidcolor.errors import OutputError
 from vidcolor.facts import FilmFacts
 from vidcolor.frames import PictureFormat, Segment, StreamKind, VideoInfo
+from vidcolor.jobs.devices import spread_fingerprint
 from vidcolor.jobs.durable import refuse_unwritable
 from vidcolor.jobs.events import Event, Warned
 from vidcolor.jobs.folder import Finished, Job, JobFolder
@@ -34,6 +35,7 @@ from vidcolor.jobs.local import (
     _identity,
     _leave,
     _left_alone,
+    _measure,
     _new_job,
     _open_colorizer,
     _open_film,
@@ -47,9 +49,6 @@ from vidcolor.media.read import index_packets
 from vidcolor.media.tracks import Company, Load, Track, Way, Weights, company_of, weigh
 from vidcolor.media.write import try_encoder
 from vidcolor.models.registry import AUTO, explain_auto
-
-if TYPE_CHECKING:
-    from vidcolor.inference import Engine
 
 PACKET_BYTES = 12
 """About what a container adds to a packet: its place, its time, its length."""
@@ -91,6 +90,8 @@ class EnginePlan:
     model: str
     weights_sha256: str
     device: str
+    """Or several, with commas."""
+
     dtype: str
     batch: int
     threads: int
@@ -198,7 +199,7 @@ def plan_film(
     raise before it starts to colour.
     """
     began = time.monotonic()
-    refuse_wrong(order.settings, order.start, order.end)
+    refuse_wrong(order.settings, order.start, order.end, several_devices=True)
     refuse_own_source(order.source, order.output)
     if _left_alone(order):
         beside = _leave(order).job_beside
@@ -212,9 +213,11 @@ def plan_film(
     film = _open_film(order, note)
     folder = _look(order.output, folder_to_be_made)
     try_encoder(film.info, film.format, film.choice)
-    colorizer, engine = _open_colorizer(order, film, open_engine)
+    facts, devices = _measure(order, film)
+    colorizer = _open_colorizer(order, film, facts, devices, open_engine)
     for sentence in colorizer.warnings:
         note(Warned(text=sentence))
+    engine = spread_fingerprint(colorizer.engine.fingerprint(), devices)
     now = _identity(order, film, engine)
     job = None if order.restart else folder.read_job()
     if job is not None:
@@ -229,7 +232,7 @@ def plan_film(
     weights = weigh(film.info, company.tracks, *span)
     work = Work(
         info=film.info,
-        facts=colorizer.facts,
+        facts=facts,
         choice=film.choice,
         format=film.format,
         engine=_engine_plan(order, engine),
@@ -274,10 +277,10 @@ def _standing(path: Path) -> Path:
     return next(parent for parent in path.absolute().parents if parent.exists())
 
 
-def _engine_plan(order: Order, engine: Engine) -> EnginePlan:
-    settings, known = order.settings, engine.fingerprint()
+def _engine_plan(order: Order, engine: Mapping[str, Any]) -> EnginePlan:
+    settings = order.settings
     why = explain_auto() if settings.model == AUTO and settings.weights is None else ""
-    return EnginePlan(**known, why=why)
+    return EnginePlan(**engine, why=why)
 
 
 def _length(times: Sequence[int], info: VideoInfo) -> float:

@@ -5,6 +5,8 @@ run_film(order, report=lambda event: print(event))
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -65,3 +67,40 @@ class Warned:
 
 
 Event = Started | Progress | Warned
+
+Report = Callable[[Event], None]
+
+REPORT_SECONDS = 0.1
+"""Progress is reported no more often than this."""
+
+
+class Meter:
+    """Reports a phase's progress, not too often, and its speed without what was resumed."""
+
+    def __init__(self, report: Report, phase: Phase, total: int, resumed: int = 0) -> None:
+        self._report, self._phase, self._resumed = report, phase, resumed
+        self._total = total
+        self._began = self._shown = time.monotonic()
+
+    def show(self, done: int) -> None:
+        if time.monotonic() - self._shown >= REPORT_SECONDS:
+            self._send(done)
+
+    def finish(self, done: int) -> None:
+        """The last report of the phase; what was expected now gives way to what was."""
+        self._total = done
+        self._send(done)
+
+    def _send(self, done: int) -> None:
+        self._shown = time.monotonic()
+        fps = (done - self._resumed) / max(self._shown - self._began, 1e-9)
+        self._report(
+            Progress(
+                phase=self._phase,
+                done=done,
+                # A packet may hold no frame, or two: the estimate is corrected as it shows.
+                total=max(self._total, done),
+                fps=fps if self._phase == "colorizing" else 0.0,
+                resumed=self._resumed,
+            )
+        )

@@ -99,6 +99,8 @@ class JobFolder:
         self._segments = self.path / "segments"
         self._extradata: tuple[int, str] | None = None
         """Index and extradata of the first segment known to be finished."""
+        self.lock: int | None = None
+        """The open file of the lock, while it is held."""
 
     @classmethod
     @contextmanager
@@ -113,6 +115,7 @@ class JobFolder:
         with writing(folder.path):
             lock = take_lock(folder.path / "lock", str(output))
         with lock:
+            folder.lock = lock.fileno()
             try:
                 yield folder
             finally:
@@ -238,6 +241,14 @@ class JobFolder:
                 done = Finished(path, record.frames, pts, durations, *sums, damaged)
             write_json(marker, asdict(done) | {"path": path.name})
         return done
+
+    def accept(self, segment: Segment, done: Finished) -> None:
+        """Take note of a segment that was committed, be it by another process.
+
+        Raises JobError when its extradata isn't that of the segments before it.
+        """
+        if done.frames:
+            self._same_extradata(segment, done.extradata_sha256)
 
     def finished(self, segment: Segment) -> Finished | None:
         """The segment's marker if its file is as it was written, else None: to be done again."""

@@ -25,7 +25,6 @@ from vidcolor.jobs.plan import Moment
 from vidcolor.settings import Settings
 
 if TYPE_CHECKING:
-    from vidcolor.inference import Engine
     from vidcolor.media.choice import EncoderChoice
 
 Identity = dict[str, dict[str, Any]]
@@ -47,19 +46,22 @@ that `--model auto` and the network it takes are the same job."""
 def identity(
     source: Path,
     settings: Settings,
-    engine: Engine,
+    engine: Mapping[str, Any],
     choice: EncoderChoice,
     picture_format: PictureFormat,
     cut: tuple[Moment | None, Moment | None],
 ) -> Identity:
-    """Everything the segments depend on, as plain JSON values. Raises SourceError."""
+    """Everything the segments depend on, as plain JSON values; `engine` is its fingerprint.
+
+    Raises SourceError.
+    """
     chosen = settings.fingerprint().items()
     start, end = cut
     now = {
         "source": source_fingerprint(source),
         "range": {"start": str(start or "beginning"), "end": str(end or "end")},
         "settings": {key: value for key, value in chosen if key not in _DECIDED_ELSEWHERE},
-        "engine": engine.fingerprint(),
+        "engine": engine,
         "encoder": {**asdict(choice), "picture": asdict(picture_format)},
         "versions": versions(),
     }

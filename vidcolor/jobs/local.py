@@ -10,26 +10,27 @@ or nothing.
 
 from __future__ import annotations
 
-import re
+import logging
 import time
-from bisect import bisect_left, bisect_right
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vidcolor import __version__
-from vidcolor.errors import DeviceError, OutputError, SourceError, UsageError, WeightsError
+from vidcolor.errors import OutputError, SourceError, UsageError, WeightsError
+from vidcolor.facts import FilmFacts
 from vidcolor.frames import PictureFormat, Segment, VideoInfo
+from vidcolor.jobs.devices import devices_of, refuse_several, refuse_unlike, split_devices
 from vidcolor.jobs.durable import put_in_place, writing
-from vidcolor.jobs.encoding import SegmentEncoder
-from vidcolor.jobs.events import Event, Phase, Progress, Started, Warned
+from vidcolor.jobs.events import Event, Meter, Progress, Report, Started, Warned
 from vidcolor.jobs.folder import Finished, Job, JobFolder, folder_path
 from vidcolor.jobs.identity import Identity, identity, source_fingerprint
+from vidcolor.jobs.making import Alone, Painter
 from vidcolor.jobs.plan import Moment, cut_range, plan_segments
 from vidcolor.media.choice import (
     EncoderChoice,
@@ -42,7 +43,7 @@ from vidcolor.media.clock import words_on_jumps
 from vidcolor.media.join import SegmentFile, check_output_container, join_segments
 from vidcolor.media.probe import probe
 from vidcolor.media.read import PacketIndex, index_packets
-from vidcolor.media.write import SegmentRecord, SegmentWriter, try_encoder
+from vidcolor.media.write import try_encoder
 from vidcolor.models.registry import AUTO, entry_of, explain_auto
 from vidcolor.settings import Settings
 
@@ -50,16 +51,10 @@ if TYPE_CHECKING:
     from vidcolor.inference import Engine
     from vidcolor.pipeline import Colorizer
 
-Report = Callable[[Event], None]
 OpenEngine = Callable[[Settings], "Engine"]
-
-REPORT_SECONDS = 0.1
-"""Progress is reported no more often than this."""
 
 SHORT_SECONDS, SHORT_PART = 1.5, 0.02
 """A picture this much shorter than its header says is worth a warning; sound often outlasts it."""
-
-_DEVICE = re.compile(r"auto|(cpu|cuda|mps)(:\d+)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,11 +132,12 @@ def run_film(
     """Colorize one film, or go on with it; returns when the output is whole.
 
     `report` is called on the calling thread. `open_engine` replaces inference.open_engine, so
-    that several films share a network. Raises the errors of errors.py; whatever is raised,
-    KeyboardInterrupt too, the output's name is as it was and finished segments are kept.
+    that several films share a network; on several devices each film opens its own. Raises the
+    errors of errors.py; whatever is raised, KeyboardInterrupt too, the output's name is as it was
+    and finished segments are kept.
     """
     began = time.monotonic()
-    refuse_wrong(order.settings, order.start, order.end)
+    refuse_wrong(order.settings, order.start, order.end, several_devices=True)
     refuse_own_source(order.source, order.output)
     if _left_alone(order):
         return _leave(order)
@@ -151,23 +147,23 @@ def run_film(
         if _left_alone(order):
             return _leave(order)
         try_encoder(film.info, film.format, film.choice)
-        colorizer, engine = _open_colorizer(order, film, open_engine)
-        for warning in colorizer.warnings:
-            report(Warned(text=warning))
-        job = _plan_or_resume(order, film, engine, folder, report)
-        done = _check_finished(job, folder, report)
-        resumed = sum(part.frames for part in done.values())
-        report(_started(order, film, engine, job, done))
-        _colorize(film, colorizer, job, folder, done, report)
+        with _open_painter(order, film, folder, open_engine) as painter:
+            for warning in painter.warnings:
+                report(Warned(text=warning))
+            job = _plan_or_resume(order, film, painter, folder, report)
+            done = _check_finished(job, folder, report)
+            resumed = sum(part.frames for part in done.values())
+            report(_started(order, film, painter, job, done))
+            _colorize(painter, job, folder, done, report)
         parts = [done[segment.index] for segment in job.segments]
-        comment = f"Colours by vidcolor {__version__}, network {engine.model_name}"
+        comment = f"Colours by vidcolor {__version__}, network {painter.model_name}"
         _join(order, film, job, folder, parts, report, comment)
         if not order.keep_job:
             folder.remove()
     return Outcome(
         output=order.output,
         made=True,
-        model=engine.model_name,
+        model=painter.model_name,
         frames=sum(part.frames for part in parts),
         frames_resumed=resumed,
         damaged=sum(part.damaged for part in parts),
@@ -176,16 +172,24 @@ def run_film(
     )
 
 
-def refuse_wrong(settings: Settings, start: Moment | None, end: Moment | None) -> None:
-    """Raise for what is wrong whatever the film and its output are; costs no import of torch."""
+def refuse_wrong(
+    settings: Settings,
+    start: Moment | None,
+    end: Moment | None,
+    *,
+    several_devices: bool = False,
+) -> None:
+    """Raise for what is wrong whatever the film and its output are; costs no import of torch.
+
+    `several_devices` may be named only where a film is spread over them.
+    """
     if settings.model != AUTO:
         entry_of(settings.model)
     refuse_encoder(settings)
-    if not _DEVICE.fullmatch(settings.device):
-        raise DeviceError(
-            f"there is no device called {settings.device!r}; expected auto, cpu, cuda, cuda:N or "
-            "mps."
-        )
+    if several_devices:
+        split_devices(settings.device)
+    else:
+        refuse_several(settings.device)
     if settings.weights is not None and not Path(settings.weights).exists():
         raise WeightsError(f"the weights file {settings.weights} doesn't exist; check its name.")
     if end is None:
@@ -271,23 +275,65 @@ def _open_film(order: Order, report: Report) -> _Film:
     return _Film(info, choice, picture_format(info, choice))
 
 
-def _open_colorizer(
-    order: Order, film: _Film, open_engine: OpenEngine | None
-) -> tuple[Colorizer, Engine]:
+@contextmanager
+def _open_painter(
+    order: Order, film: _Film, folder: JobFolder, open_engine: OpenEngine | None
+) -> Iterator[Painter]:
+    """Who makes the segments, on the settings' device or devices."""
+    facts, devices = _measure(order, film)
+    if len(devices) == 1:
+        colorizer = _open_colorizer(order, film, facts, devices, open_engine)
+        yield Alone(colorizer, film.choice, folder)
+        return
+    from vidcolor.jobs.spread import open_crew
+    from vidcolor.jobs.worker import Task
+
+    task = Task(
+        info=film.info,
+        facts=facts,
+        format=film.format,
+        choice=film.choice,
+        settings=order.settings,
+        output=order.output,
+        log_level=logging.getLogger("vidcolor").getEffectiveLevel(),
+    )
+    with open_crew(task, devices, folder.lock) as crew:
+        yield crew
+
+
+def _measure(order: Order, film: _Film) -> tuple[FilmFacts, tuple[str, ...]]:
+    """What holds for the whole film, and the devices to colour it on; refuses what can't be."""
     # Imported here because torch takes seconds, and a bad file should be told at once.
-    from vidcolor import inference
-    from vidcolor.pipeline import Colorizer, film_facts, refuse_color
+    from vidcolor.pipeline import film_facts, refuse_color
 
     facts = film_facts(film.info)
     refuse_color(film.info, facts, order.settings)
-    engine = (open_engine or inference.open_engine)(order.settings)
-    return Colorizer(film.info, facts, order.settings, engine, film.format), engine
+    devices = devices_of(order.settings.device)
+    if len(devices) > 1:
+        refuse_unlike(devices)
+    return facts, devices
+
+
+def _open_colorizer(
+    order: Order,
+    film: _Film,
+    facts: FilmFacts,
+    devices: Sequence[str],
+    open_engine: OpenEngine | None,
+) -> Colorizer:
+    """A colorizer on the first of the devices."""
+    from vidcolor import inference
+    from vidcolor.pipeline import Colorizer
+
+    settings = replace(order.settings, device=devices[0])
+    engine = (open_engine or inference.open_engine)(settings)
+    return Colorizer(film.info, facts, settings, engine, film.format)
 
 
 def _plan_or_resume(
-    order: Order, film: _Film, engine: Engine, folder: JobFolder, report: Report
+    order: Order, film: _Film, painter: Painter, folder: JobFolder, report: Report
 ) -> Job:
-    now = _identity(order, film, engine)
+    now = _identity(order, film, painter.fingerprint())
     if order.restart:
         folder.clear()
     folder.sweep()
@@ -301,7 +347,7 @@ def _plan_or_resume(
     return job
 
 
-def _identity(order: Order, film: _Film, engine: Engine) -> Identity:
+def _identity(order: Order, film: _Film, engine: Mapping[str, Any]) -> Identity:
     cut = order.start, order.end
     return identity(order.source, order.settings, engine, film.choice, film.format, cut)
 
@@ -351,13 +397,13 @@ def _check_finished(job: Job, folder: JobFolder, report: Report) -> dict[int, Fi
 
 
 def _started(
-    order: Order, film: _Film, engine: Engine, job: Job, done: dict[int, Finished]
+    order: Order, film: _Film, painter: Painter, job: Job, done: dict[int, Finished]
 ) -> Started:
     settings = order.settings
     return Started(
         source=str(order.source),
         output=str(order.output),
-        engine=engine.describe(),
+        engine=painter.describe(),
         why=explain_auto() if settings.model == AUTO and settings.weights is None else "",
         encoder=film.choice.codec,
         segments=len(job.segments),
@@ -367,41 +413,18 @@ def _started(
 
 
 def _colorize(
-    film: _Film,
-    colorizer: Colorizer,
-    job: Job,
-    folder: JobFolder,
-    done: dict[int, Finished],
-    report: Report,
+    painter: Painter, job: Job, folder: JobFolder, done: dict[int, Finished], report: Report
 ) -> None:
     """Make the segments that aren't in `done`, and add them to it."""
     resumed = sum(part.frames for part in done.values())
     meter = Meter(report, "colorizing", sum(job.frames), resumed)
-    damaged: Counter[int] = Counter()
-    counted = written = 0
 
-    def open_writer(segment: Segment) -> SegmentWriter:
-        path = folder.temporary(segment)
-        with writing(path):
-            return SegmentWriter(path, film.info, film.format, film.choice)
+    def completed(segment: Segment, part: Finished) -> None:
+        folder.accept(segment, part)
+        done[segment.index] = part
 
-    def commit(segment: Segment, record: SegmentRecord | None) -> None:
-        done[segment.index] = folder.commit(segment, record, damaged[segment.index])
-
-    ends = [segment.end for segment in job.segments]
-    for segments in list(unfinished_runs(job.segments, done)):
-        stream = colorizer.pictures(segments[0].start, segments[-1].end)
-        # The stream is a generator: closing it stops its threads.
-        with (
-            closing(stream) as pictures,
-            SegmentEncoder(segments, open_writer, commit) as encoder,
-        ):
-            for picture in pictures:
-                damaged[bisect_right(ends, picture.pts)] += colorizer.damaged - counted
-                counted = colorizer.damaged
-                encoder.put(picture)
-                meter.show(resumed + written + encoder.written)
-        written += encoder.written
+    runs = list(unfinished_runs(job.segments, done))
+    painter.make(runs, completed, lambda written: meter.show(resumed + written))
     meter.finish(sum(part.frames for part in done.values()))
 
 
@@ -460,35 +483,3 @@ def _without_repeats(report: Report) -> Report:
         report(event)
 
     return once
-
-
-class Meter:
-    """Reports a phase's progress, not too often, and its speed without what was resumed."""
-
-    def __init__(self, report: Report, phase: Phase, total: int, resumed: int = 0) -> None:
-        self._report, self._phase, self._resumed = report, phase, resumed
-        self._total = total
-        self._began = self._shown = time.monotonic()
-
-    def show(self, done: int) -> None:
-        if time.monotonic() - self._shown >= REPORT_SECONDS:
-            self._send(done)
-
-    def finish(self, done: int) -> None:
-        """The last report of the phase; what was expected now gives way to what was."""
-        self._total = done
-        self._send(done)
-
-    def _send(self, done: int) -> None:
-        self._shown = time.monotonic()
-        fps = (done - self._resumed) / max(self._shown - self._began, 1e-9)
-        self._report(
-            Progress(
-                phase=self._phase,
-                done=done,
-                # A packet may hold no frame, or two: the estimate is corrected as it shows.
-                total=max(self._total, done),
-                fps=fps if self._phase == "colorizing" else 0.0,
-                resumed=self._resumed,
-            )
-        )

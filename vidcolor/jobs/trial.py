@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidcolor.frames import Picture, Segment, VideoInfo
+from vidcolor.jobs.devices import devices_of
 from vidcolor.jobs.encoding import SegmentEncoder
 from vidcolor.jobs.local import OpenEngine, Order
 from vidcolor.media.write import SegmentRecord, SegmentWriter
@@ -73,6 +74,9 @@ class Trial:
     pixels: int
     """Of a frame."""
 
+    device: str = ""
+    """Where it was made, of several devices; empty where there is but one."""
+
     scaled: bool = False
     """Whether this was reckoned for another film from its picture's size."""
 
@@ -114,13 +118,16 @@ def try_film(
 ) -> Trial | None:
     """Colour and encode some of the frames to be made; None where none can be made.
 
-    Takes about `seconds`, and what getting to its places takes. Raises the errors of a run.
+    Of several devices the first is tried. Takes about `seconds`, and what getting to its places
+    takes. Raises the errors of a run.
     """
     from vidcolor import inference
     from vidcolor.pipeline import Colorizer
 
-    engine = (open_engine or inference.open_engine)(order.settings)
-    colorizer = Colorizer(work.info, work.facts, order.settings, engine, work.format)
+    devices = devices_of(order.settings.device)
+    settings = replace(order.settings, device=devices[0])
+    engine = (open_engine or inference.open_engine)(settings)
+    colorizer = Colorizer(work.info, work.facts, settings, engine, work.format)
     looks: list[_Look] = []
     places, left = trial_places(work), seconds
     with tempfile.TemporaryDirectory(prefix="vidcolor-") as folder:
@@ -147,6 +154,7 @@ def try_film(
         first_bytes=first,
         other_bytes=sum(others) / len(others) if others else first,
         damaged=colorizer.damaged,
+        device=devices[0] if len(devices) > 1 else "",
         pixels=work.info.width * work.info.height,
     )
 
