@@ -526,7 +526,7 @@ def guided_plane(
     mean_chroma = box(chroma)
     covariance = box(chroma * soft) - mean_chroma * mean
     chroma_spread = box(chroma * chroma) - mean_chroma * mean_chroma
-    slope = covariance / spread
+    slope = np.asarray(covariance / spread, np.float32)
     explained = slope * covariance
     explained /= np.maximum(chroma_spread, 0) + np.float32(TINY_SPREAD)
     slope *= np.clip(explained, 0, 1, out=explained)

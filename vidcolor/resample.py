@@ -32,15 +32,15 @@ def shrink(image: Image, size: Size) -> Image:
     return cast(Image, cv2.resize(image, size, interpolation=cv2.INTER_AREA))
 
 
-HALVED_FROM = 3
+HALVED_FROM = 4
 """Times that a picture is larger, both ways, from which on it is halved first."""
 
 
 def is_far_from(image: NDArray[Any], size: Size) -> bool:
     """Whether an image of even sides is so large that halving it still leaves detail to spare."""
     height, width = image.shape[:2]
-    far = width >= HALVED_FROM * size[0] and height >= HALVED_FROM * size[1]
-    return far and width % 2 == 0 and height % 2 == 0
+    times = min(width / size[0], height / size[1])
+    return bool(times >= HALVED_FROM and width % 2 == 0 and height % 2 == 0)
 
 
 def half_of(image: NDArray[Any]) -> Size:
