@@ -35,7 +35,6 @@ from vidcolor.device_color import DeviceColor, Rendering
 from vidcolor.device_gather import DeviceFrames, Placing, Want
 from vidcolor.frames import ColorTags, Plane
 from vidcolor.inference import DEFAULT_BATCH, Engine, choose_device
-from vidcolor.memory import keep_freed_memory
 from vidcolor.models.color_model import ColorModel
 from vidcolor.models.descriptions import measure
 from vidcolor.models.registry import entry_of, load_model
@@ -79,7 +78,6 @@ class Shot:
 
 def main() -> None:
     words = parse_arguments()
-    keep_freed_memory()
     device = choose_device(words.device)
     if words.threads:
         torch.set_num_threads(words.threads)
@@ -318,7 +316,8 @@ class Chain:
         self.placing: Placing | None = None
 
     def planes(self, count: int) -> Iterator[tuple[Plane, Plane]]:
-        """U and V of about `count` frames, a batch at a time; one batch is always under way."""
+        """U and V of `count` frames or a few more, a batch at a time, while the next one is under
+        way."""
         under_way: deque[Rendering] = deque()
         for numbers in self.ready(count):
             # The stages ask this before they ask for predictions; here it costs the same.
@@ -334,10 +333,11 @@ class Chain:
     def ready(self, count: int) -> Iterator[range]:
         """Batches of frames whose neighbours are all predicted; as many anchors as fill a batch
         are predicted at once."""
-        done, batch = 0, self.engine.batch
-        for first in range(0, count, self.chunk):
-            self.predict([self.add(n) for n in range(first, first + self.chunk)])
-            while done + batch <= first + self.chunk - GATHER_REACH_FRAMES:
+        done, known, batch = 0, 0, self.engine.batch
+        while done < count:
+            self.predict([self.add(n) for n in range(known, known + self.chunk)])
+            known += self.chunk
+            while done < count and done + batch <= known - GATHER_REACH_FRAMES:
                 yield range(done, done + batch)
                 done += batch
 

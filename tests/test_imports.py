@@ -25,7 +25,6 @@ ROWS = (
         "color",
         "display",
         "threads",
-        "memory",
     ),
     (
         "media",

@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 
 from vidcolor.device_batches import GRAPHS, Answer, DeviceBatches, Planes
 from vidcolor.errors import DeviceError
-from vidcolor.memory import keep_freed_memory
 from vidcolor.models.color_model import ColorModel
 from vidcolor.models.registry import load_model
 from vidcolor.packing import fold_norms, pack
@@ -43,7 +42,6 @@ def open_engine(settings: Settings) -> Engine:
     on a device that isn't there.
     """
     device = choose_device(settings.device)
-    keep_freed_memory()
     torch.set_num_threads(settings.threads or os.cpu_count() or 1)
     model = load_model(settings.model, Path(settings.weights) if settings.weights else None)
     return Engine(model, device, settings.batch or DEFAULT_BATCH.get(device.type, 1))
