@@ -71,7 +71,7 @@ the anchors' grid is told by."""
 RENDERING_DEVICES = ("cuda",)
 """Types of devices that render faster than the processor does."""
 
-DECODED_AHEAD = 4
+DECODED_AHEAD = 2
 """Frames the decoder's thread may be ahead of the stream."""
 
 

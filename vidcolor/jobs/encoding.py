@@ -25,7 +25,7 @@ from vidcolor.frames import Picture, Segment
 if TYPE_CHECKING:
     from vidcolor.media.write import SegmentRecord, SegmentWriter
 
-QUEUED_PICTURES = 4
+QUEUED_PICTURES = 3
 """Full-size pictures that may wait for the encoder."""
 
 OpenWriter = Callable[[Segment], "AbstractContextManager[SegmentWriter]"]

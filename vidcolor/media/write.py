@@ -142,9 +142,7 @@ class SegmentWriter:
         """Encode one picture. Raises EncoderError, or OutputError when the disk is full."""
         if self._pts and picture.pts <= self._pts[-1]:
             raise ValueError(f"pts {picture.pts} doesn't follow {self._pts[-1]}")
-        frame = VideoFrame(self._format.width, self._format.height, self._format.pixel_format)
-        for plane, samples in zip(frame.planes, (picture.y, picture.u, picture.v), strict=True):
-            _fill(plane, samples)
+        frame = self._frame(picture)
         if self._mark is not None:
             frame = self._mark(frame)
         _tag(frame, self._tags)
@@ -155,6 +153,16 @@ class SegmentWriter:
         self._pts.append(picture.pts)
         self._durations.append(picture.duration)
         self._encode(frame)
+
+    def _frame(self, picture: Picture) -> VideoFrame:
+        planes, layout = (picture.y, picture.u, picture.v), self._format
+        _refuse_sizes(planes, layout)
+        if self._codec in _COPYING_AT_ONCE:
+            return VideoFrame.from_dlpack(tuple(map(_lent, planes)), layout.pixel_format)
+        frame = VideoFrame(layout.width, layout.height, layout.pixel_format)
+        for plane, samples in zip(frame.planes, planes, strict=True):
+            _fill(plane, samples)
+        return frame
 
     def close(self) -> SegmentRecord:
         """Finish the file and say what it holds. Raises EncoderError or OutputError."""
@@ -310,12 +318,36 @@ def reason_of(error: Exception) -> str:
     return str(said[2]).strip().rstrip(".") if said else words_of(error)
 
 
+_COPYING_AT_ONCE = ("libx264",)
+"""Encoders that are done with a frame's planes when they have taken it: these need no copy of ours.
+Others may let go of them on a thread of their own, when nobody waits for that any more."""
+
+
+def _refuse_sizes(planes: tuple[Plane, ...], layout: PictureFormat) -> None:
+    small = (layout.chroma_height, layout.chroma_width)
+    for samples, size in zip(planes, ((layout.height, layout.width), small, small), strict=True):
+        if samples.shape != size:
+            raise ValueError(f"a plane of {samples.shape} doesn't fit one of {size}")
+
+
+class _Loan:
+    """A plane as an array that may be handed on: DLPack has no word for read only."""
+
+    def __init__(self, samples: Plane) -> None:
+        self.samples = samples
+        interface = samples.__array_interface__
+        self.__array_interface__ = interface | {"data": (interface["data"][0], False)}
+
+
+def _lent(samples: Plane) -> Plane:
+    """The same samples, to be read only, with lines that lie one behind the other."""
+    lines_whole = samples.strides[1] == samples.itemsize
+    whole: Plane = samples if lines_whole else np.ascontiguousarray(samples)  # type: ignore[assignment]
+    return whole if whole.flags.writeable else np.asarray(_Loan(whole))
+
+
 def _fill(plane: VideoPlane, samples: Plane) -> None:
     """Copy samples into a plane whose lines are padded."""
-    if samples.shape != (plane.height, plane.width):
-        raise ValueError(
-            f"a plane of {samples.shape} doesn't fit one of {(plane.height, plane.width)}"
-        )
     rows = np.frombuffer(memoryview(plane), samples.dtype).reshape(plane.height, -1)
     rows[:, : plane.width] = samples
 
