@@ -231,7 +231,9 @@ def write(path, film):
 
 def colours(colorizer):
     """Mean a of each frame as gathered, Lab units."""
-    items = colorizer._stages(colorizer.read(BEGINNING, END), lambda pts: True)
+    finder = colorizer._finder()
+    frames = colorizer.read(BEGINNING, END)
+    items = colorizer._gathered(colorizer._analysed(frames, lambda pts: True, finder), finder)
     return np.array([float(item.ab[..., 0].mean()) for item in items])
 
 

@@ -169,10 +169,12 @@ def test_at_most_sixteen_full_frames_wait(tmp_path, engine, monkeypatch):
     path = make_clip(tmp_path / "film.mp4", frames=90, width=96, height=64)
     colorizer = colorizer_for(path, engine)
     monkeypatch.setattr("vidcolor.pipeline.DECODED_AHEAD", 1)
+    monkeypatch.setattr("vidcolor.pipeline.ANALYSED_AHEAD", 1)
     most = 0
     for _ in colorizer.pictures(BEGINNING, END):
         most = max(most, sum(type(thing) is Frame for thing in gc.get_objects()))
-    assert 8 < most <= 16 + 4, most  # the queue's, the decoder's and the caller's own on top
+    # On top: those of both queues, of both threads, and the caller's own.
+    assert 8 < most <= 16 + 5, most
 
 
 def test_reach_is_what_the_stages_add_up_to_and_at_most_sixteen():

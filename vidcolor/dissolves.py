@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from threading import Lock
 
 import cv2
 import numpy as np
@@ -79,7 +80,8 @@ class Dissolve:
 class DissolveFinder:
     """Follows a stream of thumbnails. Frames are numbered from 0, by the order they came in.
 
-    What it says of a frame depends on the DISSOLVE_REACH_FRAMES frames on either side alone.
+    What it says of a frame depends on the DISSOLVE_REACH_FRAMES frames on either side alone. One
+    thread may add while another one asks.
     """
 
     def __init__(self, *, late: int = 0) -> None:
@@ -93,9 +95,14 @@ class DissolveFinder:
         self._sums = np.zeros(self._kept)
         self._products = np.zeros((self._kept, self._kept))
         self._pairs: deque[Dissolve] = deque()
+        self._lock = Lock()
 
     def add(self, thumbnail: NDArray[np.uint8]) -> None:
         """Take the next frame, and find the dissolves that end with it."""
+        with self._lock:
+            self._add(thumbnail)
+
+    def _add(self, thumbnail: NDArray[np.uint8]) -> None:
         number, at = self._count, self._count % self._kept
         small = cv2.resize(thumbnail, BLENDED, interpolation=cv2.INTER_AREA).ravel()
         self._pictures[at], self._sums[at] = small, small.sum(dtype=np.float64)
@@ -117,8 +124,9 @@ class DissolveFinder:
         Those up to DISSOLVE_REACH_FRAMES after it must have been added, if the film has them.
         """
         first, end = number - DISSOLVE_REACH_FRAMES, number + DISSOLVE_REACH_FRAMES + 1
-        seen = [pair for pair in self._pairs if first <= pair.last and pair.first < end]
-        return [self._best(pairs) for pairs in overlapping(seen)]
+        with self._lock:
+            seen = [pair for pair in self._pairs if first <= pair.last and pair.first < end]
+            return [self._best(pairs) for pairs in overlapping(seen)]
 
     def _starts(self, number: int) -> list[int]:
         """Frames unlike `number`, where the frame halfway is about the blend of both."""

@@ -9,6 +9,7 @@
             small      +-3             grid,      +-4                    +-8
             luma                       shots
 
+Up to the network the stages run on a thread of their own, beside the one that gathers and renders.
 Every stage is a generator that looks a few frames to either side; together they look at most
 REACH_FRAMES away, so a picture is a function of the source, the settings and its frame alone.
 """
@@ -18,9 +19,10 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from fractions import Fraction
 from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +63,7 @@ from vidcolor.stages import (
 from vidcolor.titles import is_title, may_be_title
 
 Floats = NDArray[np.float32]
+T = TypeVar("T")
 
 REACH_FRAMES = max(
     GATHER_REACH_FRAMES + COVERAGE_REACH_FRAMES + CUT_REACH_FRAMES, DISSOLVE_REACH_FRAMES + 1
@@ -70,6 +73,9 @@ the anchors' grid is told by."""
 
 RENDERING_DEVICES = ("cuda",)
 """Types of devices that render faster than the processor does."""
+
+ANALYSED_AHEAD = 2
+"""Frames that the analysis, which has a thread too, may be ahead of the rendering."""
 
 DECODED_AHEAD = 2
 """Frames the decoder's thread may be ahead of the stream."""
@@ -184,13 +190,19 @@ class Colorizer:
             return start <= pts < end and wanted(pts)
 
         source = self.read(start, end) if frames is None else frames
-        with closing(prefetched(source, DECODED_AHEAD, thread_name="decode")) as decoded:
-            items = self._counted(self._stages(decoded, asked), start, end)
-            yield from (
-                self._pictured(items)
-                if self._device is None
-                else self._pictured_on(self._device, items)
-            )
+        finder = self._finder()
+        with ExitStack() as threads:
+
+            def ahead(items: Iterator[T], limit: int, name: str) -> Iterator[T]:
+                made = prefetched(items, limit, thread_name=name)
+                return threads.enter_context(closing(made))
+
+            items = self._analysed(ahead(source, DECODED_AHEAD, "decode"), asked, finder)
+            if frames is None:  # a few at hand aren't worth a thread
+                items = ahead(items, ANALYSED_AHEAD, "analysis")
+            items = self._counted(self._gathered(items, finder), start, end)
+            device = self._device
+            yield from self._pictured_on(device, items) if device else self._pictured(items)
 
     def _counted(self, items: Iterator[Item], start: int, end: int) -> Iterator[Item]:
         """The wanted items; damage counts whether wanted or not."""
@@ -261,17 +273,30 @@ class Colorizer:
             fields=self.fields,
         )
 
-    def _stages(self, frames: Iterator[Frame], wanted: Callable[[int], bool]) -> Iterator[Item]:
+    def _finder(self) -> DissolveFinder | None:
+        """None where colour isn't smoothed, or can't be."""
+        smooth = self.settings.smoothing and min(self.small_size) >= LEAST_FLOW_SIDE
+        return DissolveFinder(late=self.engine.batch + ANALYSED_AHEAD + 1) if smooth else None
+
+    def _analysed(
+        self,
+        frames: Iterator[Frame],
+        wanted: Callable[[int], bool],
+        finder: DissolveFinder | None,
+    ) -> Iterator[Item]:
+        """Each frame with its flow, and what the network says of anchors."""
         items = self._measured(frames, wanted)
-        if self.settings.smoothing and min(self.small_size) >= LEAST_FLOW_SIDE:
-            finder = DissolveFinder(late=self.engine.batch)
-            items = with_cuts(watched(items, finder))
-            items = self._with_anchors(with_flow(items, self.gather_size))
-            sparse = self.settings.anchor_every > DENSE_ANCHORS
-            least = LEAST_SPARSE_COVERAGE if sparse else LEAST_COVERAGE
-            return gathered(self._predicted(with_coverage(items, least)), finder)
-        items = self._with_anchors(with_cuts(items))
-        return held(self._predicted(with_recent_anchor(items)))
+        if finder is None:
+            items = self._with_anchors(with_cuts(items))
+            return self._predicted(with_recent_anchor(items))
+        items = with_cuts(watched(items, finder))
+        items = self._with_anchors(with_flow(items, self.gather_size))
+        sparse = self.settings.anchor_every > DENSE_ANCHORS
+        least = LEAST_SPARSE_COVERAGE if sparse else LEAST_COVERAGE
+        return self._predicted(with_coverage(items, least))
+
+    def _gathered(self, items: Iterator[Item], finder: DissolveFinder | None) -> Iterator[Item]:
+        return held(items) if finder is None else gathered(items, finder)
 
     def _measured(self, frames: Iterator[Frame], wanted: Callable[[int], bool]) -> Iterator[Item]:
         """Shrink each frame's luma and compare it with the last one's."""
