@@ -7,8 +7,9 @@ import pytest
 from skimage import color as judge
 
 from tests import tolerances
-from vidcolor.color import SHADOW_FADE, ColorSpace, gamut_scale, render_chroma, tone_fade
+from vidcolor.color import SHADOW_FADE, ColorSpace, tone_fade
 from vidcolor.frames import ColorTags
+from vidcolor.rendering import gamut_scale, render_chroma
 
 BT709 = ColorTags(matrix=1, primaries=1, transfer=1, full_range=False)
 BT601 = ColorTags(matrix=6, primaries=6, transfer=6, full_range=False)

@@ -9,10 +9,11 @@ import torch
 from skimage import data
 
 from tests.devices import device, every_device
-from vidcolor.color import HLG, PQ, ColorSpace, render_chroma
+from vidcolor.color import HLG, PQ, ColorSpace
 from vidcolor.device_color import DeviceColor
 from vidcolor.errors import DeviceError
 from vidcolor.frames import ColorTags
+from vidcolor.rendering import render_chroma
 from vidcolor.resample import enlarge, shrink
 
 __all__ = ["device"]

@@ -23,6 +23,7 @@ ROWS = (
         "prefetch",
         "resample",
         "color",
+        "rendering",
         "display",
         "threads",
     ),

@@ -14,13 +14,14 @@ from tests.clips import luma as luma_of_clip
 from tests.test_repeats import FACTS
 from tests.test_repeats import FORMAT as CLIP_FORMAT
 from tests.test_repeats import INFO as CLIP
-from vidcolor.color import ColorSpace, gamut_scale, held_chroma, render_chroma, tone_fade
+from vidcolor.color import ColorSpace, tone_fade
 from vidcolor.errors import SettingsError
 from vidcolor.facts import Box
 from vidcolor.frames import BEGINNING, END, ColorTags, Frame
 from vidcolor.inference import Engine
 from vidcolor.models.standin import StandinModel
 from vidcolor.pipeline import Colorizer
+from vidcolor.rendering import gamut_scale, held_chroma, render_chroma
 from vidcolor.resample import enlarge, refit, shrink
 from vidcolor.settings import Settings
 

@@ -1,4 +1,4 @@
-"""Chroma planes rendered on a device, a batch of frames at once: `color.render_chroma` in torch.
+"""Chroma planes rendered on a device, a batch of frames at once: `render_chroma` in torch.
 
     color = DeviceColor(
         space, guide_space=small_space, size=(960, 540), guide_size=(320, 180), ab_size=(160, 90),
@@ -8,7 +8,7 @@
     u, v = rendering.result()                       # (n, 540, 960) each, codes
 
 Only what can't be found on the device goes up: 0.6 MB a frame of 1080p; U and V come back, 1 MB.
-The numbers are those of `color`, up to rounding: torch sums in another order, and OpenCV blurs
+The numbers are those of `rendering`, up to rounding: torch sums in another order, and OpenCV blurs
 8-bit pictures in fixed point. So a code differs by one here and there.
 """
 
@@ -25,10 +25,6 @@ from torch import Tensor
 
 from vidcolor.color import (
     D65,
-    GUIDE_BLUR_SHARE,
-    GUIDE_EPSILON,
-    GUIDE_RADIUS,
-    HELD_HALVINGS,
     HIGHLIGHT_FADE,
     HLG,
     HLG_A,
@@ -36,14 +32,10 @@ from vidcolor.color import (
     HLG_C,
     HLG_GAMMA,
     HLG_LUMINANCE,
-    IN_GAMUT,
-    LEAST_BLUR,
-    NEIGHBOURS,
     PQ,
     REFERENCE_WHITE_HLG,
     REFERENCE_WHITE_PQ,
     RGB_709_TO_2020,
-    TINY_SPREAD,
     XYZ_TO_709,
     ColorSpace,
     lab_root,
@@ -52,6 +44,16 @@ from vidcolor.device_batches import Answer, DeviceBatches, Planes
 from vidcolor.device_filters import Separable, gaussian, mean, resized
 from vidcolor.errors import DeviceError
 from vidcolor.frames import Plane
+from vidcolor.rendering import (
+    GUIDE_BLUR_SHARE,
+    GUIDE_EPSILON,
+    GUIDE_RADIUS,
+    HELD_HALVINGS,
+    IN_GAMUT,
+    LEAST_BLUR,
+    NEIGHBOURS,
+    TINY_SPREAD,
+)
 from vidcolor.resample import Size
 
 Floats = NDArray[np.float32]
@@ -172,7 +174,7 @@ class Renderer:
         return (self._space.quantize(chroma * scale),)
 
     def _coefficients(self, guide: Tensor, chroma: Tensor) -> tuple[Tensor, Tensor]:
-        """`color.guided_coefficients`: slope and offset (B, 2, h, w). guide: (B, 1, h, w)."""
+        """`rendering.guided_coefficients`: slope and offset (B, 2, h, w). guide: (B, 1, h, w)."""
         soft = self._soften(guide)
         moments = self._box(torch.cat([soft, soft * soft, chroma, chroma * soft, chroma**2], 1))
         mean, square, mean_chroma, product, chroma_square = torch.split(moments, [1, 1, 2, 2, 2], 1)
@@ -187,7 +189,7 @@ class Renderer:
 
 
 def held_chroma(codes: Tensor, ab: Tensor, space: SpaceOn) -> Tensor:
-    """`color.held_chroma`: Cb and Cr (B, 2, h, w) of ab (B, 2, h, w) over luma codes (B, 1, h, w),
+    """`rendering.held_chroma`: Cb and Cr (B, 2, h, w) of ab (B, 2, h, w) over codes (B, 1, h, w),
     as saturated as the gamut allows.
 
     Every colour's saturation is halved as those out of the gamut need it: which ones these are
@@ -258,7 +260,7 @@ class SpaceOn:
         return mixed(self.rgb_to_chroma, self.encode(mixed(self.light_to_rgb, lab_cube(light))))
 
     def gamut_scale(self, light: Tensor, chroma: Tensor) -> Tensor:
-        """`color.gamut_scale`, (B, 1, h, w)."""
+        """`rendering.gamut_scale`, (B, 1, h, w)."""
         kr, kb = self.space.kr, self.space.kb
         blue, red = chroma[:, :1] * (2 * (1 - kb)), chroma[:, 1:] * (2 * (1 - kr))
         green = (red * kr + blue * kb) / -(1 - kr - kb)

@@ -27,7 +27,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vidcolor.color import ColorSpace, render_chroma
+from vidcolor.color import ColorSpace
 from vidcolor.denoise import calm, unscratched
 from vidcolor.device_color import DeviceColor, Rendering
 from vidcolor.dissolves import DISSOLVE_REACH_FRAMES, DissolveFinder
@@ -39,6 +39,7 @@ from vidcolor.inference import Engine
 from vidcolor.media.probe import words_on_films
 from vidcolor.media.read import read_frames, sample_pairs
 from vidcolor.prefetch import prefetched
+from vidcolor.rendering import render_chroma
 from vidcolor.resample import Size, enlarge, refit, shrink, stretch, turn
 from vidcolor.settings import Settings
 from vidcolor.shots import REACH_FRAMES as CUT_REACH_FRAMES

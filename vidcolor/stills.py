@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from vidcolor.color import RgbSpace, guided_coefficients, lab_cube, look_up, srgb_encode, tone_fade
+from vidcolor.color import RgbSpace, lab_cube, look_up, srgb_encode, tone_fade
 from vidcolor.errors import ColorSourceError, OutputError, UsageError
 from vidcolor.facts import GRAY_CHROMA, Box
 from vidcolor.frames import Plane
@@ -44,6 +44,7 @@ from vidcolor.media.photos import (
     read_photo,
     write_photo,
 )
+from vidcolor.rendering import guided_coefficients
 from vidcolor.resample import enlarge, refit, shrink, stretch
 from vidcolor.settings import Settings
 from vidcolor.still_facts import StillFacts, still_facts
