@@ -26,6 +26,7 @@ ROWS = (
         "rendering",
         "display",
         "threads",
+        "heap",
     ),
     (
         "media",

@@ -191,6 +191,8 @@ def gathered(items: Iterator[Item], finder: DissolveFinder) -> Iterator[Item]:
     reach = GATHER_REACH_FRAMES
     for number, (earlier, item, after) in enumerate(windows(items, SHOT_REACH_FRAMES, reach)):
         before = earlier[-reach:]
+        for old in earlier[-reach - 1 : -reach]:
+            old.past, old.future = Walk(), Walk()  # nobody repeats it any more
         item.keeps_color = shot_has_color(item, before, after)
         if item.keeps_color or not item.wanted:
             yield item

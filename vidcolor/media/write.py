@@ -33,6 +33,7 @@ from av.video.stream import VideoStream
 
 from vidcolor.errors import EncoderError, OutputError
 from vidcolor.frames import ColorTags, Picture, PictureFormat, Plane, VideoInfo
+from vidcolor.heap import give_back
 from vidcolor.media.captions import CAPTION_CODECS, with_captions
 from vidcolor.media.choice import EncoderChoice, encoder_options
 from vidcolor.media.ffmpeg import plain_name
@@ -188,6 +189,7 @@ class SegmentWriter:
         still hold this writer."""
         for name in ("_stream", "_out"):
             self.__dict__.pop(name, None)
+        give_back()
 
     def __enter__(self) -> Self:
         return self
