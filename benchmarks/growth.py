@@ -1,10 +1,10 @@
-"""How cost grows with a film's length, with its pictures' size and with threads, beside ffmpeg.
+"""How cost grows with a film's length, its pictures' size, its grain and threads, beside ffmpeg.
 
     python benchmarks/growth.py
     python benchmarks/growth.py --what size --into docs/performance.md
 
-Size and threads are slopes in interleaved rounds (see speed.py). Length is whole runs, start-up and
-all, of one clip repeated.
+Size, grain and threads are slopes in interleaved rounds (see speed.py). Length is whole runs,
+start-up and all, of one clip repeated.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pages import show
 from speed import BALANCED, FFMPEG, Speed, measure
-from speed_films import RATE, make_film, repeated
+from speed_films import GRAIN_CODES, RATE, make_film, repeated
 from speed_plots import Line, draw_lines
 from speed_ways import Reel, ffmpeg, vidcolor
 from timing import Cost, Figure, interleaved, over
@@ -33,6 +33,10 @@ SIZES: Mapping[tuple[int, int], tuple[int, int]] = {
 THREADS = 1, 2
 THREADS_SIZE, THREADS_LENGTHS = (1920, 1080), (48, 144)
 
+GRAINS = 0.0, GRAIN_CODES, 4.0
+"""Standard deviations of film grain, in codes of 8 bits."""
+GRAIN_SIZE, GRAIN_LENGTHS = (1920, 1080), (96, 288)
+
 SECONDS = 10, 100, 1000
 LENGTH_SIZE, CLIP_SECONDS = (320, 180), 20
 
@@ -42,10 +46,10 @@ Pair = tuple[Speed, Speed]
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    what = ("size", "threads", "length")
+    what = ("size", "grain", "threads", "length")
     parser.add_argument("--what", action="append", choices=what, help="repeatable (default all)")
     parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds (default 3)")
-    parser.add_argument("--threads", type=int, default=2, help="for size and length (default 2)")
+    parser.add_argument("--threads", type=int, default=2, help="but for threads (default 2)")
     parser.add_argument("--into", type=Path, help="a page whose tables and plots are made anew")
     options = parser.parse_args()
     wanted, rounds, threads = options.what or what, options.rounds, options.threads
@@ -56,6 +60,12 @@ def main() -> int:
         show("growth-size", list(table_of_pairs(named)), options.into)
         if pictures:
             draw_sizes(sizes, pictures / "performance-size.png")
+    if "grain" in wanted:
+        by_grain = {
+            f"{codes:g}": slope(GRAIN_SIZE, GRAIN_LENGTHS, rounds, threads, grain_codes=codes)
+            for codes in GRAINS
+        }
+        show("growth-grain", list(table_of_pairs(by_grain)), options.into)
     if "threads" in wanted:
         by_threads = {
             str(count): slope(THREADS_SIZE, THREADS_LENGTHS, rounds, count) for count in THREADS
@@ -69,9 +79,16 @@ def main() -> int:
     return 0
 
 
-def slope(size: tuple[int, int], lengths: tuple[int, int], rounds: int, threads: int) -> Pair:
+def slope(
+    size: tuple[int, int],
+    lengths: tuple[int, int],
+    rounds: int,
+    threads: int,
+    *,
+    grain_codes: float = GRAIN_CODES,
+) -> Pair:
     with tempfile.TemporaryDirectory() as scratch:
-        reel = Reel(Path(scratch), *size, lengths[1])
+        reel = Reel(Path(scratch), *size, lengths[1], grain_codes=grain_codes)
         ways = [ffmpeg(threads), vidcolor("balanced", threads)]
         speeds = measure(ways, reel, lengths, rounds)
     return speeds[FFMPEG], speeds[BALANCED]

@@ -3,9 +3,10 @@
     python benchmarks/limit.py
     python benchmarks/limit.py --into docs/performance.md
 
-Decoding alone, transcoding as it is, transcoding the same film in colour (chroma that isn't flat
-costs an encoder time, which any colorizer pays), vidcolor's own reader and writer without colour,
-and `vidcolor run`: all in interleaved rounds, as slopes between two lengths.
+Decoding alone, transcoding as it is, encoding the same pictures raw, gray and in colour (chroma
+that isn't flat costs an encoder time, which any colorizer pays), vidcolor's own reader and writer
+without colour, and `vidcolor run`: all in interleaved rounds, as slopes between two lengths. Needs
+2.4 GB of room for the raw pictures.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import imageio_ffmpeg
 from pages import show
 from speed import Speed, lengths_words, measure, table_of_speeds
+from speed_films import RATE
 from speed_plots import draw_bars
-from speed_ways import CRF, ENCODER_PRESET, HERE, Reel, Way, ffmpeg, vidcolor
+from speed_ways import CODEC, CRF, ENCODER_PRESET, HERE, Reel, Way, ffmpeg, vidcolor
 from timing import cost_of, over
 
 SIZE, LENGTHS = (1920, 1080), (96, 384)
@@ -33,8 +36,8 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         reel = Reel(Path(scratch), *SIZE, LENGTHS[1])
-        coloured = in_colour(reel, options.threads)
-        speeds = measure(ways_of(reel, coloured, options.threads), reel, LENGTHS, options.rounds)
+        ways = ways_of(raw_pictures(reel, options.threads), options.threads)
+        speeds = measure(ways, reel, LENGTHS, options.rounds)
     words = lengths_words(*SIZE, LENGTHS, options.rounds)
     show("limit", [*table_of_speeds(speeds), "", words], options.into)
     if options.into is not None:
@@ -42,40 +45,60 @@ def main() -> int:
     return 0
 
 
-def ways_of(reel: Reel, coloured: Reel, threads: int) -> list[Way]:
-    plain = ffmpeg(threads)
-
-    def in_colour_command(film: Path, output: Path, frames: int) -> list[str]:
-        return plain.command(coloured.of(frames), output, frames)
-
+def ways_of(raw: Raw, threads: int) -> list[Way]:
     return [
-        plain,
-        decoder("ffmpeg, decoding alone", threads),
-        Way("ffmpeg, the film in colour", in_colour_command),
-        decoder("ffmpeg, decoding the film in colour alone", threads, coloured),
+        ffmpeg(threads),
+        decoder(threads),
+        encoder("ffmpeg, encoding alone, gray", raw.gray, threads),
+        encoder("ffmpeg, encoding alone, in vidcolor's colours", raw.coloured, threads),
         reader_and_writer(threads),
         vidcolor("balanced", threads),
         vidcolor("fast", threads),
     ]
 
 
-def in_colour(reel: Reel, threads: int) -> Reel:
-    """The film as vidcolor colours it, coded as the source is, as a source itself."""
+@dataclass(frozen=True)
+class Raw:
+    """A film's pictures, one behind the other, 4:2:0 with 8 bits."""
+
+    gray: Path
+    coloured: Path
+
+
+def raw_pictures(reel: Reel, threads: int) -> Raw:
+    """The film as it is, and as vidcolor colours it, which changes the chroma alone."""
     made = reel.folder / "coloured.mp4"
     words = vidcolor("balanced", threads).command(reel.whole, made, reel.frames)
-    encoder = ["--crf", "17", "--encoder-preset", "veryfast", "--segment-seconds", "3600"]
-    # Of an option given twice the last counts.
-    cost_of([*words, *encoder, "--encoder-option", "g=48", "--encoder-option", "sc_threshold=0"])
-    return Reel.made(reel, made)
+    # Of an option given twice the last counts; with 0 libx264 loses nothing.
+    cost_of([*words, "--crf", "0", "--encoder-preset", "ultrafast"])
+    raw = Raw(reel.folder / "gray.yuv", reel.folder / "coloured.yuv")
+    for film, pictures in ((reel.whole, raw.gray), (made, raw.coloured)):
+        cost_of([*PROGRAM, "-i", str(film), *RAW, "-y", str(pictures)])
+    made.unlink()
+    return raw
 
 
-def decoder(name: str, threads: int, instead: Reel | None = None) -> Way:
+PROGRAM = (imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-v", "error")
+RAW = ("-f", "rawvideo", "-pix_fmt", "yuv420p")
+
+
+def decoder(threads: int) -> Way:
     """The ffmpeg program, throwing away what it decodes."""
 
     def command(film: Path, output: Path, frames: int) -> list[str]:
-        source = film if instead is None else instead.of(frames)
-        program = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-v", "error"]
-        return [*program, "-threads", str(threads), "-i", str(source), "-f", "null", "-"]
+        return [*PROGRAM, "-threads", str(threads), "-i", str(film), "-f", "null", "-"]
+
+    return Way("ffmpeg, decoding alone", command)
+
+
+def encoder(name: str, pictures: Path, threads: int) -> Way:
+    """The ffmpeg program, encoding pictures that need no decoding."""
+
+    def command(film: Path, output: Path, frames: int) -> list[str]:
+        size = ("-s", "x".join(map(str, SIZE)), "-r", str(RATE), "-i", str(pictures))
+        words = ("-preset", ENCODER_PRESET, "-crf", str(CRF), "-threads", str(threads))
+        length = ("-frames:v", str(frames), "-c:v", CODEC)
+        return [*PROGRAM, *RAW, *size, *length, *words, "-y", str(output)]
 
     return Way(name, command)
 

@@ -51,7 +51,14 @@ Gray = NDArray[np.float32]
 
 
 def make_film(
-    path: Path, width: int, height: int, *, frames: int, bits: int = 8, seed: int = 1895
+    path: Path,
+    width: int,
+    height: int,
+    *,
+    frames: int,
+    bits: int = 8,
+    grain_codes: float = GRAIN_CODES,
+    seed: int = 1895,
 ) -> Path:
     """Write the film: H.264, 4:2:0 with neutral chroma, limited range, `bits` 8 or 10."""
     layout = "yuv420p" if bits == 8 else "yuv420p10le"
@@ -65,7 +72,7 @@ def make_film(
         # 1 is BT.709, of which this size of picture would be taken to be anyway.
         context.colorspace = context.color_primaries = context.color_trc = 1
         context.color_range = 1
-        for n, picture in enumerate(pictures(width, height, frames, seed)):
+        for n, picture in enumerate(pictures(width, height, frames, seed, grain_codes)):
             out.mux(video.encode(gray_frame(picture, bits, n)))
         out.mux(video.encode(None))
     return path
@@ -103,10 +110,12 @@ def repeated(clip: Path, film: Path, seconds: int) -> Path:
     return film
 
 
-def pictures(width: int, height: int, frames: int, seed: int) -> Iterator[Gray]:
+def pictures(
+    width: int, height: int, frames: int, seed: int, grain_codes: float = GRAIN_CODES
+) -> Iterator[Gray]:
     """Every frame (height, width), codes of 8 bits, within 16 to 235."""
     shot_frames = SHOT_SECONDS * RATE
-    bank = grain_bank(width, height, seed)
+    bank = [plane * np.float32(grain_codes) for plane in grain_bank(width, height, seed)]
     for n in range(frames):
         shot, step = divmod(n, shot_frames)
         if step == 0:
@@ -164,14 +173,14 @@ GRAIN_ROOM = 256
 
 
 def grain_bank(width: int, height: int, seed: int, planes: int = 3) -> list[Gray]:
-    """Planes of grain, a little wider than a pixel, standard deviation GRAIN_CODES; a frame's is
-    cut from one of them, since drawing it anew takes longer than encoding."""
+    """Planes of grain, a little wider than a pixel, standard deviation 1; a frame's is cut from one
+    of them, since drawing it anew takes longer than encoding."""
     rng = np.random.default_rng([seed, 2])
     shape = (height + GRAIN_ROOM, width + GRAIN_ROOM)
     bank = []
     for _ in range(planes):
         plane = cv2.GaussianBlur(rng.standard_normal(shape, np.float32), (0, 0), 0.6)
-        bank.append(np.asarray(plane * np.float32(GRAIN_CODES / plane.std()), np.float32))
+        bank.append(np.asarray(plane / plane.std(), np.float32))
     return bank
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import imageio_ffmpeg
-from speed_films import make_film, opening
+from speed_films import GRAIN_CODES, make_film, opening
 
 CODEC, ENCODER_PRESET, CRF = "libx264", "medium", 18
 HERE = Path(__file__).parent
@@ -43,6 +43,7 @@ class Reel:
     height: int
     frames: int
     bits: int = 8
+    grain_codes: float = GRAIN_CODES
     _made: dict[int, Path] = field(default_factory=dict)
 
     @property
@@ -50,25 +51,23 @@ class Reel:
         name = f"{self.width}x{self.height}-{self.bits}-{self.frames}.mp4"
         if self.frames not in self._made:
             self._made[self.frames] = make_film(
-                self.folder / name, self.width, self.height, frames=self.frames, bits=self.bits
+                self.folder / name,
+                self.width,
+                self.height,
+                frames=self.frames,
+                bits=self.bits,
+                grain_codes=self.grain_codes,
             )
         return self._made[self.frames]
 
     def of(self, frames: int) -> Path:
         """The film's first `frames`."""
+        if frames == self.frames:
+            return self.whole
         if frames not in self._made:
             name = f"{self.width}x{self.height}-{self.bits}-{frames}.mp4"
             self._made[frames] = opening(self.whole, self.folder / name, frames=frames)
         return self._made[frames]
-
-    @classmethod
-    def made(cls, like: Reel, film: Path) -> Reel:
-        """One of another reel's size and length whose film is there already, with keyframes where
-        its openings end."""
-        reel = cls(film.parent / film.stem, like.width, like.height, like.frames, like.bits)
-        reel.folder.mkdir()
-        reel._made[reel.frames] = film
-        return reel
 
 
 def ffmpeg(threads: int, codec: str = CODEC) -> Way:

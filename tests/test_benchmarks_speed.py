@@ -47,6 +47,8 @@ def frames_of(words):
     """How many frames a timed command was to make, by its film's name."""
     if "--frames" in words:
         return int(words[words.index("--frames") + 1])
+    if "-frames:v" in words:
+        return int(words[words.index("-frames:v") + 1])
     film = next(word for word in words if re.search(r"-\d+\.mp4$", word))
     return int(film.removesuffix(".mp4").rsplit("-", 1)[1])
 
@@ -117,6 +119,7 @@ def test_all_ways_encode_with_the_same_words(tmp_path):
         speed_ways.vidcolor("fast", 3),
         speed_ways.naive(weights, 3, reel),
         limit.reader_and_writer(3),
+        limit.encoder("raw", tmp_path / "gray.yuv", 3),
     )
     monkey = tmp_path / "64x48-8-48.mp4"
     reel._made[48] = monkey
@@ -189,7 +192,7 @@ class TestGrowth:
         assert called(monkeypatch, growth, "--into", str(page)) == 0
         text = page.read_text(encoding="utf-8")
         row = "50.0 ± 0.0 | 60.0 ± 0.0 | 10.0 ± 0.0 | 1.20 ± 0.00 | 1.20 ± 0.00 | 500 | 900 |"
-        for name in ("640x360", "3840x2160", "1", "2"):
+        for name in ("640x360", "3840x2160", "0", "1.7", "4", "1", "2"):
             assert f"| {name} | {row}" in text
         assert "| 1,000 s | 5.0 ± 0.0 | 5.0 ± 0.0 | 0.2 ± 0.0 | 100 ± 0 |" in text
         for name in ("size", "length"):
@@ -198,13 +201,25 @@ class TestGrowth:
 
 class TestLimit:
     def test_its_table_goes_into_the_page(self, quick, monkeypatch, page):
-        coloured = speed_ways.Reel(page.parent, *limit.SIZE, limit.LENGTHS[1])
-        monkeypatch.setattr(limit, "in_colour", lambda reel, threads: coloured)
+        raw = limit.Raw(page.parent / "gray.yuv", page.parent / "coloured.yuv")
+        monkeypatch.setattr(limit, "raw_pictures", lambda reel, threads: raw)
         assert called(monkeypatch, limit, "--into", str(page)) == 0
         text = page.read_text(encoding="utf-8")
-        assert "| ffmpeg, the film in colour | 50.0 ± 0.0 | 1.00 ± 0.00 |" in text
+        for name in ("gray", "in vidcolor's colours"):
+            assert f"| ffmpeg, encoding alone, {name} | 50.0 ± 0.0 | 1.00 ± 0.00 |" in text
         assert "| vidcolor's reader and writer, no colour | 50.0 ± 0.0 |" in text
         assert (page.parent / "pictures" / "performance-limit.png").is_file()
+
+    def test_raw_pictures_differ_in_chroma_alone(self, tmp_path, monkeypatch):
+        reel = speed_ways.Reel(tmp_path, 64, 48, 48)
+        monkeypatch.setattr(reel, "frames", 5)
+        raw = limit.raw_pictures(reel, 1)
+        gray, coloured = (
+            np.fromfile(path, np.uint8).reshape(5, 72, 64) for path in (raw.gray, raw.coloured)
+        )
+        assert (gray[:, :48] == coloured[:, :48]).all()
+        assert (gray[:, 48:] == 128).all()
+        assert coloured[:, 48:].std() > 0
 
     def test_the_reader_and_writer_leave_luma_alone(self, tmp_path, monkeypatch):
         film = make_clip(tmp_path / "film.mp4", frames=5)

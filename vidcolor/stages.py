@@ -11,8 +11,9 @@ decisions never cross a cut; a dissolve mixes both shots' colours as it mixes th
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from typing import TypeVar
 
@@ -161,13 +162,18 @@ def with_coverage(items: Iterator[Item], least: float = LEAST_COVERAGE) -> Itera
         item.neutral = 2 * sum(each.title for each in shot) + item.title > len(shot)
         if not item.anchor:
             last = lonely_last(item, before, after)
+            counted = partial(counts, last=last)
             weights = [
                 anchor_weight(item.luma, other.luma, walk, steps)
-                for walk, steps, other in reached(item, before, after)
-                if other.anchor or other is last
+                for walk, steps, other in reached(item, before, after, counted)
             ]
             item.extra = item is last or coverage(weights) < least
         yield item
+
+
+def counts(other: Item, last: Item | None) -> bool:
+    """Whether a frame covers others: grid and shot anchors, and a shot's lonely last frame."""
+    return other.anchor or other is last
 
 
 def lonely_last(item: Item, before: Sequence[Item], after: Sequence[Item]) -> Item | None:
@@ -286,12 +292,12 @@ def gathered_ab(
     there. What a network says of the black would else tint the fade into it."""
     within: list[Fetch] = []
     beyond: list[Fetch] = []
-    for walk, steps, other in reached(item, before, after):
+    for walk, steps, other in reached(item, before, after, lambda each: each.ab is not None):
         ab = color_of(other)
-        if ab is not None:
-            weight = anchor_weight(item.luma, other.luma, walk, steps)
-            near = steps <= free[0 if walk is item.past else 1] and other.blank <= item.blank
-            (within if near else beyond).append(Fetch(weight, walk.places[steps - 1], ab))
+        assert ab is not None
+        weight = anchor_weight(item.luma, other.luma, walk, steps)
+        near = steps <= free[0 if walk is item.past else 1] and other.blank <= item.blank
+        (within if near else beyond).append(Fetch(weight, walk.places[steps - 1], ab))
     own = color_of(item)
     alone = own is None and not within
     return gather(own, beyond if alone else within, item.luma.shape)
@@ -417,24 +423,33 @@ def shot_around(item: Item, before: Sequence[Item], after: Sequence[Item]) -> li
 
 
 def reached(
-    item: Item, before: Sequence[Item], after: Sequence[Item]
+    item: Item, before: Sequence[Item], after: Sequence[Item], asked: Callable[[Item], bool]
 ) -> Iterator[tuple[Walk, int, Item]]:
-    """The frames of `item`'s shot among its neighbours, with the walk that leads there and its
-    steps, one at least. before: nearest last; after: nearest first."""
+    """The frames of `item`'s shot among its neighbours that are `asked` for, with the walk that
+    leads there and its steps, one at least. before: nearest last; after: nearest first.
+
+    A walk goes no further than somebody asks: each of its steps costs.
+    """
     here = item
-    for steps, other in enumerate(reversed(before), 1):
+    steps: list[FlowStep] = []
+    for other in reversed(before):
         if here.step is None:
             break
-        if len(item.past.places) < steps:
-            item.past.extend(here.step.back, here.step.back_trust)
-        yield item.past, steps, other
+        steps.append(here.step)
+        if asked(other):
+            for step in steps[len(item.past.places) :]:
+                item.past.extend(step.back, step.back_trust)
+            yield item.past, len(steps), other
         here = other
-    for steps, other in enumerate(after, 1):
+    steps = []
+    for other in after:
         if other.step is None:
             break
-        if len(item.future.places) < steps:
-            item.future.extend(other.step.ahead, other.step.ahead_trust)
-        yield item.future, steps, other
+        steps.append(other.step)
+        if asked(other):
+            for step in steps[len(item.future.places) :]:
+                item.future.extend(step.ahead, step.ahead_trust)
+            yield item.future, len(steps), other
 
 
 def windows(items: Iterator[T], before: int, after: int) -> Iterator[tuple[list[T], T, list[T]]]:
