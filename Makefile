@@ -13,12 +13,13 @@ COLOUR := demo/sample.color.mkv
 PICTURE := demo/sample.preview.png
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-long bench bench-all pictures lint format clean
+.PHONY: help demo test test-long torture bench bench-all pictures lint format clean
 
 help:
 	@echo "make demo       make a black-and-white film, colorize it, put the two side by side"
 	@echo "make test       lint, formatting, types and tests; the one check of everything"
 	@echo "make test-long  the slower tests"
+	@echo "make torture    kill jobs and break films by the thousand, and see that nothing is lost"
 	@echo "make bench      time it beside ffmpeg, a quarter of an hour on two cores; fails when it got slow"
 	@echo "make bench-all  every figure of docs/performance.md, in about an hour and a half"
 	@echo "make pictures   make the pictures of docs/ again"
@@ -43,6 +44,9 @@ test: lint
 
 test-long: $(VENV)/dev.stamp
 	$(BIN)/pytest -m long
+
+torture: $(VENV)/dev.stamp
+	$(BIN)/pytest -m torture -s tests/torture
 
 # Give INTO=docs/performance.md to print that page's tables and plots anew.
 INTO ?=

@@ -25,6 +25,7 @@ ROWS = (
         "color",
         "rendering",
         "display",
+        "files",
         "threads",
         "heap",
     ),

@@ -51,6 +51,27 @@ def test_closing_early_closes_the_source_and_joins_the_thread():
     assert not alive()
 
 
+def test_an_interrupt_as_the_thread_starts_leaves_no_thread(monkeypatch):
+    closed, started = threading.Event(), threading.Thread.start
+
+    def endless():
+        try:
+            while True:
+                yield 0
+        finally:
+            closed.set()
+
+    def interrupted(thread):
+        started(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        next(prefetched(endless(), 2, thread_name="made"))
+    assert closed.is_set()
+    assert not alive()
+
+
 def test_never_further_ahead_than_the_limit():
     made = 0
 

@@ -77,6 +77,7 @@ def colorize(
     overwrite: bool = False,
     restart: bool = False,
     keep_job: bool = False,
+    strict: bool = False,
     report: Report | None = None,
     **settings: Any,
 ) -> Outcome:
@@ -86,8 +87,10 @@ def colorize(
     fast, balanced or best, `config` a TOML file of settings that goes over it, and `settings` go
     over both. `start` and `end` cut out a half-open range. An output that is there is left alone
     (`outcome.made` is False then) unless `overwrite`. `restart` throws away what an earlier call
-    finished, `keep_job` leaves it there in the end. `report` is called with events, on this thread:
-    Started, Progress and Warned of `vidcolor.jobs.events`.
+    finished, `keep_job` leaves it there in the end. A damaged film is coloured as far as it can be
+    decoded, and `outcome.damage` says where it couldn't, unless `strict`: then SourceError is
+    raised. `report` is called with events, on this thread: Started, Progress and Warned of
+    `vidcolor.jobs.events`.
 
     Raises the errors of `vidcolor.errors`; then, and on KeyboardInterrupt, the output's name is as
     it was and finished parts are kept for the next call.
@@ -102,6 +105,7 @@ def colorize(
         overwrite=overwrite,
         restart=restart,
         keep_job=keep_job,
+        strict=strict,
     )
     return run_film(order, report=report or _unheard)
 

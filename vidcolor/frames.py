@@ -186,6 +186,9 @@ class Frame:
     captions: bytes = b""
     """Closed captions that ride in it, three bytes a piece as ATSC A/53 has them."""
 
+    repeated: bool = False
+    """Not decoded: the last good picture again, where the source has lost the one promised."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PictureFormat:
@@ -214,7 +217,10 @@ class Picture:
     u: Plane
     v: Plane
     captions: bytes = b""
-    """As the frame's that it was made of."""
+    """As the frame's that it was made of, and what follows too."""
+
+    damaged: bool = False
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,3 +230,8 @@ class Segment:
     index: int
     start: int
     end: int
+
+    def __post_init__(self) -> None:
+        # They also come from a job's file, which may be damaged.
+        if not all(isinstance(number, int) for number in (self.index, self.start, self.end)):
+            raise TypeError(f"a segment is three whole numbers, not {self}")

@@ -123,7 +123,7 @@ class Colorizer:
         self._device = self._device_color()
         """Renders where it isn't this processor that does."""
         self.damaged = 0
-        """Frames the decoder has reported as damaged so far, margins left out."""
+        """Frames the decoder has reported as damaged or has lost so far, margins left out."""
 
     def _device_color(self) -> DeviceColor | None:
         """None where pictures are rendered here: without a GPU, and what it doesn't know."""
@@ -210,7 +210,7 @@ class Colorizer:
         for item in items:
             assert item.frame is not None
             if start <= item.pts < end:
-                self.damaged += item.frame.damaged
+                self.damaged += item.frame.damaged or item.frame.repeated
             if item.wanted:
                 yield item
             item.frame = None
@@ -390,7 +390,7 @@ class Colorizer:
         assert frame.chroma is not None
         cb, cr = frame.chroma
         u, v = self._by_moment(lambda lines, size: (refit(cb[lines], size), refit(cr[lines], size)))
-        return Picture(frame.pts, frame.duration, frame.luma, u, v, frame.captions)
+        return picture_of(frame, frame.luma, u, v)
 
     def _render(self, frame: Frame, small: NDArray[np.uint8], ab: Floats) -> Picture:
         if self.settings.preserve == "lightness":
@@ -403,7 +403,7 @@ class Colorizer:
     def _picture(self, frame: Frame, y: Plane, u: Plane, v: Plane) -> Picture:
         self._clear_bars(u)
         self._clear_bars(v)
-        return Picture(frame.pts, frame.duration, y, u, v, frame.captions)
+        return picture_of(frame, y, u, v)
 
     def _render_luma(
         self, frame: Frame, small: NDArray[np.uint8], ab: Floats
@@ -464,6 +464,20 @@ class Colorizer:
 
 
 HALF = Fraction(1, 2)
+
+
+def picture_of(frame: Frame, y: Plane, u: Plane, v: Plane) -> Picture:
+    """Planes made of a frame, with all that goes along with it."""
+    return Picture(
+        pts=frame.pts,
+        duration=frame.duration,
+        y=y,
+        u=u,
+        v=v,
+        captions=frame.captions,
+        damaged=frame.damaged,
+        repeated=frame.repeated,
+    )
 
 
 def fit(width: int, height: int, side: int) -> tuple[int, int]:

@@ -15,6 +15,10 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
+_STARTING_SECONDS = 1.0
+"""Within this a thread that was started runs; longer is waited only for one that never was."""
+
+
 class _End:
     """Closes the queue; carries the error that ended the iterator, if one did."""
 
@@ -29,9 +33,10 @@ def prefetched(items: Iterator[T], limit: int, *, thread_name: str) -> Generator
     thread.
     """
     ready: queue.Queue[T | _End] = queue.Queue(limit)
-    stop = threading.Event()
+    running, stop = threading.Event(), threading.Event()
 
     def work() -> None:
+        running.set()
         end = _End()
         try:
             for item in items:
@@ -47,14 +52,16 @@ def prefetched(items: Iterator[T], limit: int, *, thread_name: str) -> Generator
             ready.put(end)
 
     worker = threading.Thread(target=work, name=thread_name, daemon=True)
-    worker.start()
     try:
+        worker.start()
         while not isinstance(item := ready.get(), _End):
             yield item
         if item.error is not None:
             raise item.error
     finally:
         stop.set()
+        # An interrupt may have come before the thread was known to live.
+        running.wait(_STARTING_SECONDS)
         while worker.is_alive():
             with suppress(queue.Empty):
                 ready.get(timeout=0.05)

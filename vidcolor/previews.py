@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, NoReturn
 from vidcolor.display import display_rgb
 from vidcolor.errors import OutputError, SourceError, UsageError
 from vidcolor.frames import END, Frame, Picture, VideoInfo
+from vidcolor.jobs.beforehand import refuse_link
 from vidcolor.jobs.durable import PART, put_in_place, refuse_unwritable, writing
 from vidcolor.jobs.events import Event, Progress, Warned
 from vidcolor.jobs.local import refuse_own_source, refuse_wrong
@@ -259,6 +260,7 @@ def _refuse_output(asked: _Asked, overwrite: bool) -> None:
             raise OutputError(f"{output} is a folder; give the output a file's name with -o.")
         if output.exists() and not output.is_file():
             raise OutputError(f"{output} is no regular file; choose another name with -o.")
+        refuse_link(output)
         if output.exists() and not (overwrite or output.stem.endswith(OURS)):
             raise OutputError(
                 f"{output} is there already; give --overwrite to replace it, or choose another "

@@ -32,6 +32,7 @@ from vidcolor.errors import ColorSourceError, OutputError, UsageError
 from vidcolor.facts import GRAY_CHROMA, Box
 from vidcolor.frames import Plane
 from vidcolor.hints import Placed, with_hints
+from vidcolor.jobs.beforehand import refuse_link
 from vidcolor.jobs.durable import PART, put_in_place, refuse_unwritable, writing
 from vidcolor.jobs.local import refuse_own_source
 from vidcolor.media.icc import meaning_of, srgb_without_profile
@@ -446,11 +447,13 @@ def _left_alone(order: StillOrder) -> bool:
         if output.is_dir():
             raise OutputError(f"{output} is a folder; give the output a file's name with -o.")
         if not output.exists():
+            refuse_link(output)
             refuse_unwritable(output.parent)
             return False
         if not output.is_file():
             raise OutputError(f"{output} isn't a regular file; choose another name with -o.")
         if order.overwrite:
+            refuse_link(output)
             refuse_unwritable(output.parent)
     if not order.overwrite and not is_photo(output):
         raise OutputError(

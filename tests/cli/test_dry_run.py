@@ -14,7 +14,8 @@ import pytest
 from tests.clips import make_clip
 from tests.jobs.helpers import FAST
 from vidcolor.cli import run_arguments
-from vidcolor.cli.lines import size_words, time_words
+from vidcolor.cli.lines import time_words
+from vidcolor.files import size_words
 from vidcolor.jobs.estimate import plan_film
 from vidcolor.jobs.folder import folder_path
 

@@ -180,3 +180,44 @@ def test_a_picture_behind_the_last_segment_is_no_silent_loss():
     log = Log()
     with pytest.raises(AssertionError, match="behind every segment"), log.encoder() as encoder:
         encoder.put(picture(99))
+
+
+def test_an_interrupt_as_the_thread_starts_leaves_no_thread(monkeypatch):
+    log, started = Log(), threading.Thread.start
+
+    def interrupted(thread):
+        started(thread)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt), log.encoder():
+            pass
+    for thread in threads_left():
+        thread.join(5)
+    assert (log.writers, log.commits) == ([], {})
+
+
+def test_an_interrupt_while_the_end_is_waited_for_abandons_the_last_segment(monkeypatch):
+    gate, joined = threading.Event(), threading.Thread.join
+    log = Log(gate=gate)
+    waits = iter((True, False))
+
+    def interrupted(thread, timeout=None):
+        if next(waits):
+            raise KeyboardInterrupt
+        gate.set()
+        joined(thread, timeout)
+
+    def interrupt_at_the_end():
+        with log.encoder() as encoder:
+            encoder.put(picture(25))
+            while not log.writers:
+                time.sleep(0.001)
+            monkeypatch.setattr(threading.Thread, "join", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupt_at_the_end()
+    monkeypatch.undo()
+    assert 2 not in log.commits
+    assert log.writers[0].aborted

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,7 +36,7 @@ def finish(folder, segment, data=b"pictures", extradata="e1"):
     record = SimpleNamespace(
         frames=3, pts=[0, 40, 80], durations=[40, 40, 40], extradata_sha256=extradata
     )
-    return folder.commit(segment, record, damaged=0)
+    return folder.commit(segment, record, damaged=(record.pts[0],), repeated=record.pts[1:2])
 
 
 def test_what_is_committed_is_found_again(output):
@@ -52,16 +53,21 @@ def test_what_is_committed_is_found_again(output):
 def test_a_segment_without_a_frame_is_finished_too(output):
     with JobFolder.hold(output) as folder:
         folder.write_job(JOB)
-        folder.commit(SEGMENTS[0], None, damaged=2)
+        folder.commit(SEGMENTS[0], None)
         done = folder.finished(SEGMENTS[0])
     assert done is not None
-    assert (done.frames, done.damaged) == (0, 2)
+    assert (done.frames, done.damaged, done.repeated) == (0, (), ())
 
 
 def change_byte(path):
     data = bytearray(path.read_bytes())
     data[3] ^= 1
     path.write_bytes(data)
+
+
+def change_time(path):
+    marker = path.with_suffix(".json")
+    marker.write_text(marker.read_text().replace("[0, 40, 80]", "[0, 48, 80]"))
 
 
 def cut_marker(path):
@@ -74,6 +80,7 @@ def cut_marker(path):
     [
         change_byte,
         cut_marker,
+        change_time,
         lambda path: path.unlink(),
         lambda path: path.with_suffix(".json").unlink(),
         lambda path: path.with_suffix(".json").write_text("[]"),
@@ -109,6 +116,86 @@ def test_half_written_files_are_swept_and_finished_ones_stay(output):
         folder.sweep()
         assert not any(path.exists() for path in left)
         assert folder.finished(SEGMENTS[0]) == done
+
+
+def test_what_a_killed_join_left_is_swept(output):
+    with JobFolder.hold(output) as folder:
+        folder.write_job(JOB)
+        # The folder of the program that converts subtitles.
+        texts = folder.joined(output).with_name(f"{folder.joined(output).name}.subtitles-ab12")
+        texts.mkdir()
+        (texts / "subtitles.mp4").touch()
+        folder.sweep()
+        assert not texts.exists()
+        assert folder.read_job() == JOB
+
+
+def test_a_failure_leaves_nothing_half_written(output):
+    with suppress(OSError), JobFolder.hold(output) as folder:
+        folder.write_job(JOB)
+        done = finish(folder, SEGMENTS[0])
+        left = folder.temporary(SEGMENTS[1]), folder.joined(output)
+        for path in left:
+            path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+    assert not any(path.exists() for path in left)
+    assert JobFolder(output).finished(SEGMENTS[0]) == done
+
+
+def job_with_its_film(output, keep=False):
+    """A job as it is when its film has just got its name."""
+    folder = JobFolder(output)
+    with JobFolder.hold(output) as held:
+        held.write_job(JOB)
+        held.joined(output).write_bytes(b"the film")
+    (folder.path / "joined.part.mp4").write_bytes(b"the film")
+    if not keep:
+        folder.foretell(folder.joined(output))
+    folder.joined(output).rename(output)
+    return folder
+
+
+def test_a_job_whose_film_has_its_name_is_over(output):
+    folder = job_with_its_film(output)
+    assert folder.is_over(output)
+    output.write_bytes(b"another film")
+    assert not folder.is_over(output)
+    output.unlink()
+    assert not folder.is_over(output)
+
+
+def test_a_job_that_is_over_goes_when_it_is_let_go(output):
+    folder = job_with_its_film(output)
+    with pytest.raises(KeyboardInterrupt), JobFolder.hold(output):
+        raise KeyboardInterrupt
+    assert not folder.path.exists()
+    assert output.exists()
+
+
+def test_a_job_to_be_kept_is_never_over(output):
+    folder = job_with_its_film(output, keep=True)
+    assert not folder.is_over(output)
+    with JobFolder.hold(output):
+        pass
+    assert folder.read_job() == JOB
+
+
+@pytest.mark.parametrize(
+    ("names", "over"),
+    [
+        (["lock", "segments/00001.mkv"], True),
+        (["segments/"], True),
+        ([], True),
+        (["lock", "holiday.jpg"], False),
+    ],
+)
+def test_a_job_that_was_half_deleted_is_over(output, names, over):
+    folder = folder_path(output)
+    folder.mkdir()
+    for name in names:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).mkdir() if name.endswith("/") else (folder / name).touch()
+    assert JobFolder(output).is_over(output) is over
 
 
 def test_markers_of_a_job_that_was_half_deleted_arent_believed(output):
@@ -285,6 +372,15 @@ def test_a_job_that_cant_be_read_offers_restart(output, text):
         assert folder.read_job() is None
 
 
+def test_a_plan_that_isnt_as_it_was_written_offers_restart(output):
+    with JobFolder.hold(output) as folder:
+        folder.write_job(JOB)
+        path = folder.path / "job.json"
+        path.write_text(path.read_text().replace("[1, 100, 200]", "[1, 104, 200]"))
+        with pytest.raises(JobError, match=r"isn't as it was written.*--restart"):
+            folder.read_job()
+
+
 def test_another_layout_is_refused(output):
     with JobFolder.hold(output) as folder:
         folder.write_job(JOB)
@@ -359,6 +455,35 @@ def test_a_killed_holder_leaves_the_lock_open(output):
         other.wait()
     with JobFolder.hold(output) as folder:
         assert folder.path.is_dir()
+
+
+def test_a_folder_that_goes_as_its_lock_is_taken_is_made_again(output, monkeypatch):
+    real, others = Path.open, [lambda: folder_path(output).rmdir()] * 3
+
+    def opened(path, *args, **options):
+        # The process that was here before deletes the folder we have just found.
+        if path.name == "lock" and others:
+            others.pop()()
+        return real(path, *args, **options)
+
+    monkeypatch.setattr(Path, "open", opened)
+    with JobFolder.hold(output) as folder:
+        assert (folder.path / "lock").read_text() == str(os.getpid())
+    assert not others
+
+
+def test_a_folder_somebody_else_has_taken_already_stays(output, monkeypatch):
+    real = Path.rmdir
+
+    def taken(folder):
+        (folder / "lock").touch()
+        real(folder)
+
+    monkeypatch.setattr(Path, "rmdir", taken)
+    with JobFolder.hold(output) as folder:
+        folder.remove()
+        assert [path.name for path in folder.path.iterdir()] == ["lock"]
+    monkeypatch.undo()
 
 
 def test_json_is_whole_or_not_there(tmp_path, monkeypatch):

@@ -39,7 +39,7 @@ def make_job(output, done=2, **told):
             record: Any = SimpleNamespace(
                 frames=3, pts=[0, 40, 80], durations=[40] * 3, extradata_sha256="e"
             )
-            folder.commit(segment, record, damaged=0)
+            folder.commit(segment, record)
     return folder_path(output)
 
 

@@ -10,7 +10,8 @@ import pytest
 from tests.clips import make_clip
 from tests.media.films import choice_for, packets_of, write_segments
 from vidcolor.errors import OutputError
-from vidcolor.media.container_trial import Held, try_container
+from vidcolor.media.container_trial import Held, trial_segment
+from vidcolor.media.container_trial import try_container as try_segment
 from vidcolor.media.join import check_output_container, join_segments
 from vidcolor.media.probe import probe
 from vidcolor.settings import Settings
@@ -21,6 +22,11 @@ LOSSLESS = Settings(codec="ffv1", threads=1)
 @pytest.fixture(scope="module")
 def film(tmp_path_factory):
     return make_clip(tmp_path_factory.mktemp("films") / "film.mkv", frames=12)
+
+
+def try_container(info, output, choice):
+    with trial_segment(info, choice) as segment:
+        return try_segment(info, output, choice, segment)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".ts", ".flv"])

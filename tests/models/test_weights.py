@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from vidcolor.models.color_model import UNSEALED, ColorModel
 from vidcolor.models.compact import CompactModel
 from vidcolor.models.eccv16 import Eccv16Model
 from vidcolor.models.siggraph17 import Siggraph17Model
-from vidcolor.models.weights import load_weights, read_state_dict, sha256_of
+from vidcolor.models.weights import load_weights, options_of, read_state_dict, sha256_of
 
 STATE = {"a": torch.arange(40_000.0).reshape(200, 200), "b": torch.tensor(3)}
 
@@ -203,3 +204,21 @@ def test_another_networks_weights_are_recognised(
     monkeypatch.setattr(weights, "read_state_dict", lambda path: state)
     with pytest.raises(WeightsError, match=f"these are weights of {other}, try --model {other}"):
         load_weights(model, Path("net.pth"))
+
+
+def test_what_is_no_file_is_told_at_once(tmp_path) -> None:
+    os.mkfifo(tmp_path / "pipe.pth")
+    for path in (tmp_path / "pipe.pth", Path("/dev/zero")):
+        assert options_of(path) == {}
+        with pytest.raises(WeightsError, match="not a weights file"):
+            read_state_dict(path)
+
+
+def test_an_archive_that_promises_far_more_than_it_holds(tmp_path) -> None:
+    path = tmp_path / "bomb.pth"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02}q\x00.")
+        archive.writestr("archive/data/0", bytes(10_000_000))
+    assert path.stat().st_size < 20_000
+    with pytest.raises(WeightsError, match="damaged"):
+        read_state_dict(path)

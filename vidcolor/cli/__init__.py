@@ -15,7 +15,7 @@ import shlex
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn
@@ -30,6 +30,7 @@ from vidcolor.cli.completion import InstallCompletion, ShowCompletion, with_shel
 from vidcolor.cli.config import config_app
 from vidcolor.cli.doctor import EPILOG as DOCTOR_EPILOG
 from vidcolor.cli.doctor import doctor_command
+from vidcolor.cli.escapes import PrintableFormatter, printable
 from vidcolor.cli.evaluate import EPILOG as EVALUATE_EPILOG
 from vidcolor.cli.evaluate import evaluate_command
 from vidcolor.cli.image import EPILOG as IMAGE_EPILOG
@@ -49,6 +50,9 @@ from vidcolor.threads import quiet_threads
 INTERRUPTED = 130
 FAILED = 1
 BUG = 1
+
+SHOW_CURSOR = b"\x1b[?25h\n"
+"""What a terminal is told when nobody is left to tidy it; progress bars hide its cursor."""
 
 # typer shows the root of its usage errors only as the parent of this one.
 TyperUsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -80,8 +84,11 @@ def main() -> NoReturn:
     """Run the command in sys.argv and exit with its code."""
     quiet_threads()
     plain_output()
-    catch_signals()
-    sys.exit(run_arguments(sys.argv[1:]))
+    caught = catch_signals()
+    code = run_arguments(sys.argv[1:])
+    # All is said and done; an interrupt can only disturb the interpreter as it goes.
+    end_at_next(caught, code)
+    sys.exit(code)
 
 
 def run_arguments(arguments: Sequence[str]) -> int:
@@ -155,7 +162,7 @@ def say_usage(error: Exception) -> int:
 
 def say_error(sentence: str, code: int) -> int:
     """Print an error on stderr and pass its exit code through."""
-    print(f"error: {sentence}", file=sys.stderr)
+    print(f"error: {printable(sentence)}", file=sys.stderr)
     return code
 
 
@@ -180,19 +187,40 @@ def plain_output() -> None:
         # A name needn't be valid text; stderr is as lenient already.
         sys.stdout.reconfigure(errors="backslashreplace")
     if logging.lastResort is not None:
-        logging.lastResort.setFormatter(logging.Formatter("warning: %(message)s"))
+        logging.lastResort.setFormatter(PrintableFormatter("warning: %(message)s"))
 
 
-def catch_signals() -> None:
-    """Let SIGTERM and a closed terminal end a command as Ctrl-C does, unless ignored already."""
+def catch_signals() -> list[int]:
+    """Let SIGTERM and a closed terminal end a command as Ctrl-C does, unless ignored already.
+
+    The first ends it in order. Another, while that is under way, ends it at once, as a kill would:
+    whatever is finished stays. Returns the signals' numbers.
+    """
+    caught: list[int] = []
 
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        end_at_next(caught, INTERRUPTED)
         raise KeyboardInterrupt
 
-    for name in ("SIGTERM", "SIGHUP"):
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+        usual = (signal.SIG_DFL, signal.default_int_handler)
+        if number is not None and signal.getsignal(number) in usual:
+            caught.append(number)
             signal.signal(number, interrupt)
+    return caught
+
+
+def end_at_next(signals: Iterable[int], code: int) -> None:
+    """Have the next of these signals end this process here and now, its terminal as it was."""
+
+    def end(number: int, frame: FrameType | None) -> NoReturn:
+        if sys.stderr.isatty():
+            os.write(sys.stderr.fileno(), SHOW_CURSOR)
+        os._exit(code)
+
+    for number in signals:
+        signal.signal(number, end)
 
 
 def show_version(context: typer.Context, wanted: bool) -> None:

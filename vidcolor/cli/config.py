@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
+from vidcolor.cli.escapes import printable
 from vidcolor.cli.options import (
     AnchorEvery,
     Batch,
@@ -179,11 +180,6 @@ def toml_key(key: str) -> str:
 def toml_text(text: str) -> str:
     """A basic string, which is JSON's but for one letter: DEL must be escaped too."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def printable(text: str) -> str:
-    """A file's name as a comment can hold it."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def preset_text(name: str) -> str:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from vidcolor.cli.escapes import printable
 from vidcolor.cli.lines import Page
 from vidcolor.cli.plan_words import (
     Expected,
@@ -38,7 +39,6 @@ from vidcolor.cli.plan_words import (
     warnings_of,
 )
 from vidcolor.cli.run import failed_row
-from vidcolor.cli.screen import printable
 from vidcolor.errors import DeviceError, VidcolorError, WeightsError
 from vidcolor.jobs.estimate import FilmPlan, Work, estimate_of, plan_film
 from vidcolor.jobs.local import Order
@@ -130,11 +130,11 @@ class Shown(ABC):
 
     def failed(self, source: str | None, sentence: str, exit_code: int) -> None:
         sys.stdout.flush()
-        print(f"error: {sentence}", file=sys.stderr, flush=True)
+        print(f"error: {printable(sentence)}", file=sys.stderr, flush=True)
 
     def warn(self, sentence: str) -> None:
         sys.stdout.flush()
-        print(f"warning: {sentence}", file=sys.stderr, flush=True)
+        print(f"warning: {printable(sentence)}", file=sys.stderr, flush=True)
 
 
 class Blocks(Shown):

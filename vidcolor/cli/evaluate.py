@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vidcolor.cli.escapes import printable
 from vidcolor.cli.options import (
     MACHINE,
     MODEL_HELP,
@@ -304,7 +305,7 @@ def warnings_about(said: Iterable[str], things: str) -> Iterator[str]:
 
 def warn(sentences: Iterable[str]) -> None:
     for sentence in sentences:
-        print(f"warning: {sentence}", file=sys.stderr, flush=True)
+        print(f"warning: {printable(sentence)}", file=sys.stderr, flush=True)
 
 
 def show(evaluation: Evaluation) -> None:
@@ -333,7 +334,8 @@ def tell_films(evaluation: FilmEvaluation, folder: Path | None, as_json: bool) -
         print(json.dumps(film_figures_of(evaluation, series=False), indent=2), flush=True)
     else:
         measured = len(evaluation.renderings) - 2
-        for title, table in film_tables(evaluation):
+        for heading, table in film_tables(evaluation):
+            title = printable(heading)
             print(title if sys.stdout.isatty() else f"### {title}", end="\n\n")
             show_table(table, [True, *[False] * measured, True])
             print()
@@ -351,6 +353,7 @@ def show_table(lines: Sequence[Sequence[str]], dim: Sequence[bool]) -> None:
     """
     from vidcolor.evaluation.files import markdown
 
+    lines = [[printable(cell) for cell in line] for line in lines]
     if not sys.stdout.isatty():
         print(markdown([tuple(line) for line in lines]))
         return

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vidcolor.cli.escapes import printable
 from vidcolor.cli.options import (
     COLOUR,
     MACHINE,
@@ -183,7 +184,7 @@ def make_pictures(
     for picture in pictures:
         try:
             outcome = make_one(picture, order_of, open_engine, into_folder=into_folder)
-            print(summary(outcome), flush=True)
+            print(printable(summary(outcome)), flush=True)
             counts["made" if outcome.made else "there already"] += 1
         except KeyboardInterrupt:
             show_together(counts, len(pictures))
@@ -197,7 +198,7 @@ def make_pictures(
             if named:
                 codes.append(say_failure(error))
             else:
-                print(f"warning: {error}", file=sys.stderr, flush=True)
+                print(f"warning: {printable(str(error))}", file=sys.stderr, flush=True)
             counts["failed" if named else "in colour"] += 1
         except Exception as error:
             codes.append(say_failure(error))
@@ -237,7 +238,7 @@ def make_one(
 
 
 def warn(sentence: str) -> None:
-    print(f"warning: {sentence}", file=sys.stderr, flush=True)
+    print(f"warning: {printable(sentence)}", file=sys.stderr, flush=True)
 
 
 def say_failure(error: Exception) -> int:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from vidcolor.cli.escapes import printable
 from vidcolor.errors import UsageError, VidcolorError
 
 if TYPE_CHECKING:
@@ -97,7 +98,8 @@ def list_command(
         return
     for job in jobs:
         print(*_lines(job), sep="\n")
-    print(_sum(jobs) if jobs else f"No unfinished jobs in {', '.join(paths or ['this folder'])}.")
+    where = printable(", ".join(paths or ["this folder"]))
+    print(_sum(jobs) if jobs else f"No unfinished jobs in {where}.")
 
 
 @jobs_app.command("clean", epilog=CLEAN_EPILOG)
@@ -122,7 +124,7 @@ def clean_command(
         and (job.state == "finished, kept" or not kept)
     ]
     for job in jobs:
-        print(f"{_size(job.size_bytes):>9}  {job.folder}: {_short(job)}")
+        print(f"{_size(job.size_bytes):>9}  {printable(str(job.folder))}: {_short(job)}")
     idle = [job for job in jobs if not job.at_work]
     if not idle:
         print("Nothing to delete; a job at work is left alone." if jobs else "Nothing to delete.")
@@ -155,12 +157,16 @@ def _delete(jobs: list[FoundJob]) -> int:
             freed += delete_job(job)
             deleted.append(job)
         except VidcolorError as error:
-            print(f"error: {error}", file=sys.stderr)
+            _say(f"error: {error}")
             continue
         if job.folder.exists():
-            print(f"warning: {job.folder} holds other things, which stay.", file=sys.stderr)
+            _say(f"warning: {job.folder} holds other things, which stay.")
     print(f"{_count(deleted)} deleted, {_size(freed)} of room made.")
     return len(deleted)
+
+
+def _say(sentence: str) -> None:
+    print(printable(sentence), file=sys.stderr)
 
 
 def _place(given: str, *, files: bool) -> Path:
@@ -194,10 +200,7 @@ def _jobs_in(places: list[Path]) -> list[FoundJob]:
     if unread:
         path, error = unread[0]
         others = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
-        print(
-            f"warning: passed over {path}{others}, which can't be read ({error.strerror}).",
-            file=sys.stderr,
-        )
+        _say(f"warning: passed over {path}{others}, which can't be read ({error.strerror}).")
     return jobs
 
 
@@ -217,7 +220,7 @@ def _lines(job: FoundJob) -> list[str]:
     name = str(job.output)
     lines = [name if name.isprintable() else _shell_word(name)]
     if job.trouble:
-        lines.append(f"  {job.trouble}")
+        lines.append(f"  {printable(job.trouble)}")
     lines.append("  " + ", ".join(_facts(job)))
     if job.state != "unfinished" or job.at_work:
         return lines
@@ -262,7 +265,7 @@ def _progress(job: FoundJob) -> str:
 def _source(job: FoundJob) -> str:
     if job.source is None:
         return "source unknown: an earlier vidcolor began it"
-    return f"source {'is' if job.source_there else 'no longer'} there: {job.source}"
+    return f"source {'is' if job.source_there else 'no longer'} there: {printable(str(job.source))}"
 
 
 def _sum(jobs: list[FoundJob]) -> str:

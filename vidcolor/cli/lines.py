@@ -1,8 +1,8 @@
-"""Lines that stay, for people: labels with text hanging beside them, amounts in round numbers.
+"""Lines that stay, for people: labels with text hanging beside them, times in round numbers.
 
     page = Page()
-    page.item("estimate", f"about {size_words(1_432_000_000)}, about {time_words(11_420)}")
-    #   estimate   about 1.4 GB, about 3 h 10 min
+    page.item("estimate", f"about {time_words(11_420)}")
+    #   estimate   about 3 h 10 min
 
 On a terminal long text is wrapped beside its label; elsewhere each line stays whole, for whatever
 reads it.
@@ -17,6 +17,8 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.text import Text
+
+from vidcolor.cli.escapes import printable
 
 LABEL_COLUMNS = 11
 INDENT = "  "
@@ -33,7 +35,7 @@ class Page:
 
     def title(self, text: str) -> None:
         """A line that begins something."""
-        self._print(Text(text, "bold"))
+        self._print(Text(printable(text), "bold"))
 
     def item(self, label: str, text: str, style: str = "") -> None:
         """Text beside a label; without a label it goes on below the last one's."""
@@ -42,17 +44,18 @@ class Page:
 
     def hanging(self, head: Text, text: str, style: str = "") -> None:
         """Text behind `head`, its further lines beginning under its first."""
-        lines = self._wrapped(text, len(head))
+        lines = self._wrapped(printable(text), len(head))
         self._print(Text.assemble(head, (lines[0], style)))
         for line in lines[1:]:
             self._print(Text.assemble(" " * len(head), (line, style)))
 
     def whole(self, head: Text, text: str, style: str = "") -> None:
         """Text behind `head` that is never wrapped here."""
-        self._print(Text.assemble(head, (text, style)))
+        self._print(Text.assemble(head, (printable(text), style)))
 
     def table(self, label: str, rows: Sequence[Sequence[str]]) -> None:
         """Rows of as many cells, in columns beside a label; the last cell may be wrapped."""
+        rows = [[printable(cell) for cell in row] for row in rows]
         widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]) - 1)]
         for number, row in enumerate(rows):
             cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
@@ -72,22 +75,6 @@ class Page:
     def _print(self, line: Text) -> None:
         line.rstrip()
         self._console.print(line, soft_wrap=True)
-
-
-def size_words(count: float) -> str:
-    """Bytes in two digits: 1.4 GB, 14 MB, 140 kB."""
-    if count < 1000:
-        return f"{round(count)} bytes"
-    for unit in ("kB", "MB", "GB", "TB"):
-        count /= 1000
-        # 999.6 would be rounded to four digits.
-        if count < 995 or unit == "TB":
-            break
-    return f"{count:.1f} {unit}" if count < 9.95 else f"{_two_digits(count):.0f} {unit}"
-
-
-def _two_digits(count: float) -> float:
-    return round(count / 10) * 10 if 100 <= count < 995 else round(count)
 
 
 def time_words(seconds: float) -> str:

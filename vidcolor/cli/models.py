@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vidcolor.cli.escapes import printable
 from vidcolor.cli.options import complete_model
 from vidcolor.errors import UsageError, WeightsError
 
@@ -289,6 +290,7 @@ def print_wrapped(text: str, *, label: str = "") -> None:
     Paths, addresses and commands stay in one piece, so that they can be copied.
     """
     before = f"{label:<{LABEL_WIDTH}}" if label else ""
+    text = printable(text)
     if not sys.stdout.isatty():
         print(before + text)
         return

@@ -273,6 +273,14 @@ Overwrite = Annotated[
         "--overwrite", help="Replace an output that is there already.", rich_help_panel=JOB
     ),
 ]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="Stop where the source is damaged, instead of going on with what can be decoded.",
+        rich_help_panel=JOB,
+    ),
+]
 JsonLines = Annotated[
     bool, typer.Option("--json", help="One JSON object per event and line on stdout.")
 ]

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from vidcolor.cli.lines import shortened, size_words, time_words
-from vidcolor.cli.screen import clock, printable
+from vidcolor.cli.escapes import printable
+from vidcolor.cli.lines import shortened, time_words
+from vidcolor.cli.screen import clock
 from vidcolor.facts import FilmFacts
+from vidcolor.files import size_words
 from vidcolor.frames import VideoInfo
 from vidcolor.jobs.estimate import Estimate, FilmPlan, StreamPlan, Work
 from vidcolor.jobs.folder import folder_path

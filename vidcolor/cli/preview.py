@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vidcolor.cli.escapes import printable
 from vidcolor.cli.options import (
     COLOUR,
     DEFAULT_PRESET,
@@ -192,7 +193,7 @@ def preview_command(
             overwrite=overwrite,
             report=screen.event,
         )
-    print(summary(outcome), flush=True)
+    print(printable(summary(outcome)), flush=True)
 
 
 def variants_of(

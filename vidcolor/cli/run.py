@@ -41,6 +41,7 @@ from vidcolor.cli.options import (
     SegmentSeconds,
     Smoothing,
     Start,
+    Strict,
     Threads,
     Weights,
     settings_of,
@@ -137,6 +138,7 @@ def run_command(
             "--keep-job", help="Leave the segments there when all is done.", rich_help_panel=JOB
         ),
     ] = False,
+    strict: Strict = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Show the plan, with its size and time, and make nothing."),
@@ -187,6 +189,7 @@ def run_command(
             overwrite=overwrite,
             restart=restart,
             keep_job=keep_job,
+            strict=strict,
             options=options,
         )
 

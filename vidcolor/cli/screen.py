@@ -27,6 +27,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from vidcolor.cli.escapes import printable
+from vidcolor.jobs.damage import cut_words, damage_words
 from vidcolor.jobs.events import Event, Started, Warned
 from vidcolor.jobs.events import Progress as Advance
 from vidcolor.jobs.folder import folder_path
@@ -130,7 +132,7 @@ class Screen(ABC):
     def failed(self, source: str | None, sentence: str, exit_code: int) -> None:
         """Say an error of one film on stderr."""
         self.rest()
-        print(f"error: {sentence}", file=sys.stderr)
+        print(f"error: {printable(sentence)}", file=sys.stderr)
 
     @abstractmethod
     def together(self, rows: Sequence[Row]) -> None:
@@ -142,7 +144,7 @@ class Screen(ABC):
 
     def warn(self, text: str) -> None:
         self.rest()
-        print(f"warning: {text}", file=sys.stderr)
+        print(f"warning: {printable(text)}", file=sys.stderr)
 
 
 class OneLine(Screen):
@@ -156,7 +158,7 @@ class OneLine(Screen):
         self.rest()
         if outcome.source_damaged:
             self.warn(damage_sentence(outcome))
-        print(f"{self._place}{summary(outcome)}", flush=True)
+        print(f"{self._place}{printable(summary(outcome))}", flush=True)
 
     def together(self, rows: Sequence[Row]) -> None:
         self.rest()
@@ -241,7 +243,7 @@ class Bars(OneLine):
             plan += f", {event.segments_resumed} of them finished by an earlier run"
         lines.append(f"  {event.engine}; {event.encoder}; {plan}")
         for line in lines:
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self._console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
     def _table(self, rows: Sequence[Row]) -> None:
         self._console.print(rich_table(rows))
@@ -329,8 +331,16 @@ def damage_sentence(outcome: Outcome) -> str:
     said = []
     if outcome.damaged:
         said.append(f"{_count(outcome.damaged, 'frame')} decoded with errors and may look wrong")
+    if outcome.repeated:
+        said.append(
+            f"{_count(outcome.repeated, 'frame')} couldn't be decoded and repeat the one before"
+        )
+    if outcome.damage:
+        said[-1] += f" ({damage_words(outcome.damage)})"
     if outcome.missing:
         said.append(f"{_count(outcome.missing, 'frame')} couldn't be decoded and were left out")
+    if outcome.bytes_missing:
+        said.append(cut_words(outcome.bytes_missing))
     return f"the source is damaged: {', '.join(said)}."
 
 
@@ -411,11 +421,6 @@ def short_error(row: Row) -> str:
     """What went wrong, without the film's name, details, and what to do about it."""
     first = row.error.split("; ")[0].rstrip(".").removeprefix(f"{row.source} ")
     return re.sub(r" \([^()]*\)", "", first)
-
-
-def printable(text: str) -> str:
-    """A file's name in one line, whatever it holds."""
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _cropped(text: str, width: int, *, keep_end: bool) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vidcolor.cli.escapes import printable
 from vidcolor.cli.options import Debug
 from vidcolor.errors import UsageError
 from vidcolor.settings import configs_folder
@@ -227,7 +228,7 @@ def table_of(outcomes: list[Outcome]) -> Iterator[str]:
 
 
 def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print(printable(text), file=sys.stderr, flush=True)
 
 
 @contextmanager

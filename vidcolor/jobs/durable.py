@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,6 +28,9 @@ PART = ".part"
 
 _GLANCE_SECONDS = 0.05
 """More than `is_locked` takes: a lock that is still held after it is held for work."""
+
+_ATTEMPTS = 100
+"""How often a folder may vanish under our hands before something else must be wrong."""
 
 _NO_LOCKS_HERE = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
@@ -95,9 +99,15 @@ def take_lock(path: Path, what: str) -> IO[str]:
     Makes the folder around it if need be. Raises JobError, naming `what` and the other process,
     when one is inside already, and OSError.
     """
-    while True:
-        path.parent.mkdir(exist_ok=True)
-        file = path.open("a+", encoding="utf-8")
+    for attempt in count(1):
+        try:
+            path.parent.mkdir(exist_ok=True)
+            file = path.open("a+", encoding="utf-8")
+        except FileNotFoundError:
+            # The last holder removed the folder after we had found or made it.
+            if attempt < _ATTEMPTS and path.parent.parent.is_dir():
+                continue
+            raise
         try:
             _lock(file, what)
             if _still_there(file, path):
@@ -110,6 +120,7 @@ def take_lock(path: Path, what: str) -> IO[str]:
             raise
         # The last holder finished and removed the folder between our open and our lock.
         file.close()
+    raise AssertionError("count has no end")
 
 
 def refuse_locked(path: Path, what: str) -> None:

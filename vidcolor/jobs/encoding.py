@@ -51,7 +51,14 @@ class SegmentEncoder:
         self._thread = threading.Thread(target=self._work, name="encoder", daemon=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        try:
+            self._thread.start()
+        except BaseException:
+            # An interrupt may have come before the thread was known to live; the end it is told of
+            # must not look like the film's.
+            self._abandoned.set()
+            self._queue.put(None)
+            raise
         return self
 
     def __exit__(
@@ -62,10 +69,19 @@ class SegmentEncoder:
     ) -> None:
         if error is not None:
             self._abandoned.set()
-        self._queue.put(None)
-        self._thread.join()
+        try:
+            self._end()
+        except BaseException:
+            # Interrupted as it waited: the last segment is abandoned, too.
+            self._abandoned.set()
+            self._end()
+            raise
         if error is None and self._error is not None:
             raise self._error
+
+    def _end(self) -> None:
+        self._queue.put(None)
+        self._thread.join()
 
     def put(self, picture: Picture) -> None:
         """Queue a picture, waiting for room. Raises what has failed on the thread."""

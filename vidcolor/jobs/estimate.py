@@ -23,6 +23,7 @@ import numpy as np
 from vidcolor.errors import OutputError
 from vidcolor.facts import FilmFacts
 from vidcolor.frames import PictureFormat, Segment, StreamKind, VideoInfo
+from vidcolor.jobs.beforehand import refuse_target, try_temporary_folder
 from vidcolor.jobs.devices import spread_fingerprint
 from vidcolor.jobs.durable import refuse_unwritable
 from vidcolor.jobs.events import Event, Warned
@@ -210,6 +211,8 @@ def plan_film(
         if isinstance(event, Warned):
             warnings[event.text] = None
 
+    refuse_target(order.output)
+    try_temporary_folder()
     film = _open_film(order, note)
     folder = _look(order.output, folder_to_be_made)
     try_encoder(film.info, film.format, film.choice)

@@ -2,7 +2,7 @@
 
 with JobFolder.hold(output) as folder:
     folder.write_job(job)
-    folder.commit(segment, record, damaged=0)
+    folder.commit(segment, record)
     folder.finished(segment)      # Finished(...), or None: to do
 
 film.color.mp4.job/
@@ -14,9 +14,12 @@ film.color.mp4.job/
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -65,8 +68,11 @@ class Finished:
     sha256: str
     """Of the file's bytes; empty when `frames` is 0."""
 
-    damaged: int
-    """Frames the decoder reported as damaged while it was made."""
+    damaged: tuple[int, ...] = ()
+    """Pts of frames that the source's decoder gave with errors."""
+
+    repeated: tuple[int, ...] = ()
+    """Pts of frames that it lost, and the one before was shown again for."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,8 @@ class JobFolder:
         self.path = folder_path(output)
         self._job_file = self.path / "job.json"
         self._segments = self.path / "segments"
+        # Goes with what is half-written: it counts only until the job is gone on with.
+        self._last_words = self.path / f"joined{PART}.json"
         self._extradata: tuple[int, str] | None = None
         """Index and extradata of the first segment known to be finished."""
         self.lock: int | None = None
@@ -107,8 +115,9 @@ class JobFolder:
     def hold(cls, output: Path) -> Iterator[JobFolder]:
         """Make the folder if need be and keep other processes out until the block ends.
 
-        A folder that holds no job when the block ends is removed. Raises JobError when another
-        process holds it or when something else bears its name, OutputError when it can't be made.
+        A folder that holds no job when the block ends, or one that is over, is removed; of another,
+        what is half-written goes. Raises JobError when another process holds it or when something
+        else bears its name, OutputError when it can't be made.
         """
         folder = cls(output)
         folder._refuse_strangers()
@@ -119,9 +128,11 @@ class JobFolder:
             try:
                 yield folder
             finally:
-                if not folder._job_file.exists():
-                    with suppress(OutputError):
+                with suppress(OutputError):
+                    if not folder._job_file.exists() or folder.is_over(output):
                         folder._delete(keep_lock=False)
+                    else:
+                        folder.sweep()
 
     @classmethod
     def look(cls, output: Path) -> JobFolder:
@@ -146,6 +157,9 @@ class JobFolder:
                     f"{FORMAT}; go on with the vidcolor that began it, or begin anew with "
                     "--restart."
                 )
+            # An earlier vidcolor wrote none.
+            if held.get("sum", _sum_of_plan(held)) != _sum_of_plan(held):
+                raise ValueError("it isn't as it was written")
             segments = tuple(Segment(*numbers) for numbers in held["plan"])
             frames = tuple(int(number) for number in held["frames"])
             source, options = held.get("source"), held.get("options")
@@ -199,14 +213,14 @@ class JobFolder:
             "source": None if job.source is None else str(job.source),
             "options": job.options,
         }
-        write_json(self._job_file, held)
+        write_json(self._job_file, held | {"sum": _sum_of_plan(held)})
 
     def sweep(self) -> None:
         """Delete what a killed run left half-written. Raises OutputError."""
         with writing(self.path):
             for path in self._written():
                 if PART in path.name:
-                    path.unlink(missing_ok=True)
+                    _erase(path)
 
     def clear(self) -> None:
         """Delete the job and its segments, and nothing else. Raises OutputError."""
@@ -216,6 +230,24 @@ class JobFolder:
         """Delete the job, and the folder if nothing else is in it. Raises OutputError."""
         self._delete(keep_lock=False)
 
+    def foretell(self, joined: Path) -> None:
+        """Note that the film that was joined is about to get its name, and the job to be deleted.
+
+        Raises OSError.
+        """
+        write_json(self._last_words, _size_and_time(joined))
+
+    def is_over(self, output: Path) -> bool:
+        """Whether all that is left to do here is to delete it, as a kill came before or within."""
+        try:
+            names = {path.name for path in self.path.iterdir()}
+            if "job.json" not in names:
+                return all(name in ("lock", "segments") or _ABOVE.fullmatch(name) for name in names)
+            foretold = json.loads(self._last_words.read_text(encoding="utf-8"))
+            return bool(foretold == _size_and_time(output))
+        except (OSError, ValueError):
+            return False
+
     def temporary(self, segment: Segment) -> Path:
         """Where a segment's file is written before it is whole."""
         return self._segments / f"{segment.index:05d}{PART}.mkv"
@@ -224,22 +256,32 @@ class JobFolder:
         """Where the film is joined before it gets its final name: on the same file system."""
         return self.path / f"joined{PART}{output.suffix}"
 
-    def commit(self, segment: Segment, record: SegmentRecord | None, damaged: int) -> Finished:
+    def commit(
+        self,
+        segment: Segment,
+        record: SegmentRecord | None,
+        *,
+        damaged: Sequence[int] = (),
+        repeated: Sequence[int] = (),
+    ) -> Finished:
         """Make a written segment count as finished; no record means that it has no frame.
 
+        `damaged` and `repeated` are what the source's damage did to it, by their pts.
         Raises OutputError, and JobError when its extradata isn't that of the segments before it.
         """
         path, marker = self._paths(segment)
         with writing(path):
             if record is None:
-                done = Finished(path, 0, (), (), "", "", damaged)
+                done = Finished(path, 0, (), (), "", "")
             else:
                 self._same_extradata(segment, record.extradata_sha256)
                 put_in_place(self.temporary(segment), path)
                 pts, durations = tuple(record.pts), tuple(record.durations)
                 sums = record.extradata_sha256, file_sha256(path)
-                done = Finished(path, record.frames, pts, durations, *sums, damaged)
-            write_json(marker, asdict(done) | {"path": path.name})
+                flaws = tuple(damaged), tuple(repeated)
+                done = Finished(path, record.frames, pts, durations, *sums, *flaws)
+            held = asdict(done) | {"path": path.name}
+            write_json(marker, held | {"sum": _sum(held)})
         return done
 
     def accept(self, segment: Segment, done: Finished) -> None:
@@ -268,7 +310,10 @@ class JobFolder:
         path, marker = self._paths(segment)
         try:
             held: dict[str, Any] = json.loads(marker.read_text(encoding="utf-8"))
-            times = {key: tuple(held[key]) for key in ("pts", "durations")}
+            if held.pop("sum") != _sum(held):
+                return None
+            lists = ("pts", "durations", "damaged", "repeated")
+            times = {key: tuple(held[key]) for key in lists}
             done = Finished(**held | times | {"path": path})
             return done if done.frames == 0 or path.exists() else None
         except (OSError, ValueError, KeyError, TypeError):
@@ -309,17 +354,54 @@ class JobFolder:
         with writing(self.path):
             self._job_file.unlink(missing_ok=True)
             for path in self._written():
-                path.unlink(missing_ok=True)
+                _erase(path)
             if not keep_lock:
+                _remove_empty(self._segments)
+                # Late, as it shows whose the folder is.
                 (self.path / "lock").unlink(missing_ok=True)
-                for folder in (self._segments, self.path):
-                    if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
-                        folder.rmdir()
+                _remove_empty(self.path)
 
     def _written(self) -> list[Path]:
         above = (path for path in self.path.glob("*") if _ABOVE.fullmatch(path.name))
         below = (path for path in self._segments.glob("*") if _IN_SEGMENTS.fullmatch(path.name))
         return [*above, *below]
+
+
+def _sum(held: Mapping[str, Any]) -> str:
+    """Hex sha256 of plain JSON values, the same before they are written and when they are read."""
+    return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()
+
+
+def _sum_of_plan(held: Mapping[str, Any]) -> str:
+    """The sum of what no run may change, of job.json's values."""
+    return _sum({key: held[key] for key in ("identity", "plan", "frames")})
+
+
+def _size_and_time(path: Path) -> list[int]:
+    """What a file keeps when it is renamed, and no other shares."""
+    stat = path.stat()
+    return [stat.st_size, stat.st_mtime_ns]
+
+
+def _erase(path: Path) -> None:
+    """Delete a file, or a folder with all that is in it. Raises OSError."""
+    if path.is_dir() and not path.is_symlink():
+        # A program that outlived a kill may be writing into it; then it goes the next time.
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove a folder, unless it is a link or something is in it. Raises OSError."""
+    if folder.is_symlink() or not folder.is_dir() or any(folder.iterdir()):
+        return
+    try:
+        folder.rmdir()
+    except OSError as error:
+        # Without our lock another process may have come, and gone, by now.
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
+            raise
 
 
 def folder_path(output: Path) -> Path:

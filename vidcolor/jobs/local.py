@@ -2,7 +2,7 @@
 
     order = Order(source=Path("film.mp4"), output=Path("film.color.mp4"), settings=Settings())
     outcome = run_film(order, report=print)
-    outcome.damaged      # frames the decoder reported as damaged
+    outcome.damaged      # frames that the decoder gave with errors
 
 Killed at any moment, the same order goes on where it was. The output's name holds the whole film
 or nothing.
@@ -17,14 +17,29 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidcolor import __version__
-from vidcolor.errors import OutputError, SourceError, UsageError, WeightsError
+from vidcolor.errors import JobError, OutputError, SourceError, UsageError, WeightsError
 from vidcolor.facts import FilmFacts
-from vidcolor.frames import PictureFormat, Segment, VideoInfo
+from vidcolor.frames import END, PictureFormat, Segment, VideoInfo
+from vidcolor.jobs.beforehand import (
+    check_room,
+    refuse_target,
+    try_final_name,
+    try_temporary_folder,
+)
+from vidcolor.jobs.damage import (
+    Damage,
+    damage_of,
+    frames_missing,
+    refuse_cut,
+    refuse_damage,
+    refuse_missing,
+)
 from vidcolor.jobs.devices import devices_of, refuse_several, refuse_unlike, split_devices
 from vidcolor.jobs.durable import put_in_place, writing
 from vidcolor.jobs.events import Event, Meter, Progress, Report, Started, Warned
@@ -40,6 +55,7 @@ from vidcolor.media.choice import (
     refuse_encoder,
 )
 from vidcolor.media.clock import words_on_jumps
+from vidcolor.media.ending import bytes_missing
 from vidcolor.media.join import SegmentFile, check_output_container, join_segments
 from vidcolor.media.probe import probe
 from vidcolor.media.read import PacketIndex, index_packets
@@ -77,6 +93,9 @@ class Order:
     keep_job: bool = False
     """Leave the job's folder after success."""
 
+    strict: bool = False
+    """Refuse a damaged source instead of colouring what can be decoded."""
+
     options: tuple[str, ...] | None = None
     """The command line's options that ask for the same again, noted in the job for `vidcolor
     jobs`; None from a program, whose orders no command line can repeat."""
@@ -103,10 +122,19 @@ class Outcome:
     """Of these, made by earlier runs."""
 
     damaged: int = 0
-    """Frames the decoder reported as damaged."""
+    """Frames that the decoder gave with errors."""
+
+    repeated: int = 0
+    """Frames that the source lost; the last good one is shown again for each."""
 
     missing: int = 0
-    """Frames that the source's packets promised and the decoder didn't give."""
+    """Frames that the source's packets promised, and that are neither."""
+
+    bytes_missing: int = 0
+    """How much the source's file lacks at its end, by what its own headers say."""
+
+    damage: tuple[Damage, ...] = ()
+    """Where damaged and repeated frames are."""
 
     seconds: float = 0.0
     """Wall time of this run."""
@@ -114,7 +142,7 @@ class Outcome:
     @property
     def source_damaged(self) -> bool:
         """Whether the film is finished but the source wasn't whole."""
-        return self.damaged > 0 or self.missing > 0
+        return any((self.damaged, self.repeated, self.missing, self.bytes_missing))
 
 
 @dataclass(frozen=True)
@@ -140,22 +168,35 @@ def run_film(
     refuse_wrong(order.settings, order.start, order.end, several_devices=True)
     refuse_own_source(order.source, order.output)
     if _left_alone(order):
+        if not order.keep_job:
+            _delete_what_is_over(order.output)
         return _leave(order)
     report = _without_repeats(report)
+    refuse_target(order.output)
+    try_temporary_folder()
     film = _open_film(order, report)
     with JobFolder.hold(order.output) as folder:
         if _left_alone(order):
             return _leave(order)
+        try_final_name(folder, order.output)
         try_encoder(film.info, film.format, film.choice)
         with _open_painter(order, film, folder, open_engine) as painter:
             for warning in painter.warnings:
                 report(Warned(text=warning))
             job = _plan_or_resume(order, film, painter, folder, report)
+            lacking = _bytes_missing(order, job)
+            if order.strict:
+                refuse_cut(order.source, lacking)
             done = _check_finished(job, folder, report)
+            _check_room(order, film, job, done, report)
             resumed = sum(part.frames for part in done.values())
             report(_started(order, film, painter, job, done))
-            _colorize(painter, job, folder, done, report)
+            refuse = partial(refuse_damage, film.info) if order.strict else None
+            _colorize(painter, job, folder, done, report, refuse)
         parts = [done[segment.index] for segment in job.segments]
+        missing = frames_missing(sum(job.frames), sum(part.frames for part in parts))
+        if order.strict:
+            refuse_missing(order.source, missing)
         comment = f"Colours by vidcolor {__version__}, network {painter.model_name}"
         _join(order, film, job, folder, parts, report, comment)
         if not order.keep_job:
@@ -166,8 +207,11 @@ def run_film(
         model=painter.model_name,
         frames=sum(part.frames for part in parts),
         frames_resumed=resumed,
-        damaged=sum(part.damaged for part in parts),
-        missing=frames_missing(sum(job.frames), sum(part.frames for part in parts)),
+        damaged=sum(len(part.damaged) for part in parts),
+        repeated=sum(len(part.repeated) for part in parts),
+        missing=missing,
+        bytes_missing=lacking,
+        damage=damage_of(parts, film.info),
         seconds=time.monotonic() - began,
     )
 
@@ -217,12 +261,6 @@ def refuse_own_source(source: Path, output: Path) -> None:
         )
 
 
-def frames_missing(expected: int, made: int) -> int:
-    """How many frames are missing; 0 for the few that packets promise without showing them."""
-    tolerated = 2 + expected // 50
-    return expected - made if expected - made > tolerated else 0
-
-
 def _left_alone(order: Order) -> bool:
     """Whether a finished film is there to be left alone.
 
@@ -238,6 +276,25 @@ def _left_alone(order: Order) -> bool:
             "name with -o, or give --overwrite to replace it."
         ) from error
     return True
+
+
+def _delete_what_is_over(output: Path) -> None:
+    """Delete the job that a run was killed before it could delete, its film having its name."""
+    with suppress(JobError, OutputError):
+        if JobFolder(output).is_over(output):
+            with JobFolder.hold(output) as folder:
+                if folder.is_over(output):
+                    folder.remove()
+
+
+def _bytes_missing(order: Order, job: Job) -> int:
+    """How much the source's file lacks at its end; 0 where that is of no concern to a cut."""
+    if job.segments[-1].end < END:
+        return 0
+    try:
+        return bytes_missing(order.source)
+    except OSError as error:
+        raise SourceError(f"{order.source} can't be read: {error.strerror or error}.") from error
 
 
 def _leave(order: Order) -> Outcome:
@@ -396,6 +453,13 @@ def _check_finished(job: Job, folder: JobFolder, report: Report) -> dict[int, Fi
     return done
 
 
+def _check_room(
+    order: Order, film: _Film, job: Job, done: dict[int, Finished], report: Report
+) -> None:
+    if said := check_room(film.info, film.format, film.choice, job, done, order.output):
+        report(Warned(text=said))
+
+
 def _started(
     order: Order, film: _Film, painter: Painter, job: Job, done: dict[int, Finished]
 ) -> Started:
@@ -413,15 +477,28 @@ def _started(
 
 
 def _colorize(
-    painter: Painter, job: Job, folder: JobFolder, done: dict[int, Finished], report: Report
+    painter: Painter,
+    job: Job,
+    folder: JobFolder,
+    done: dict[int, Finished],
+    report: Report,
+    refuse: Callable[[Finished], None] | None,
 ) -> None:
-    """Make the segments that aren't in `done`, and add them to it."""
+    """Make the segments that aren't in `done`, and add them to it.
+
+    `refuse` raises for those it doesn't want.
+    """
+    if refuse:
+        for part in done.values():
+            refuse(part)
     resumed = sum(part.frames for part in done.values())
     meter = Meter(report, "colorizing", sum(job.frames), resumed)
 
     def completed(segment: Segment, part: Finished) -> None:
         folder.accept(segment, part)
         done[segment.index] = part
+        if refuse:
+            refuse(part)
 
     runs = list(unfinished_runs(job.segments, done))
     painter.make(runs, completed, lambda written: meter.show(resumed + written))
@@ -467,6 +544,8 @@ def _join(
                 f"{order.output} appeared while the film was made and is left alone; the "
                 "segments are kept: give the same command with --overwrite to replace it."
             )
+        if not order.keep_job:
+            folder.foretell(joined)
         put_in_place(joined, order.output)
     report(Progress(phase="joining", done=len(files), total=len(files)))
 

@@ -10,7 +10,6 @@ the crew of `spread` on several.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Protocol
@@ -63,8 +62,6 @@ class SegmentMaker:
         self.written = 0
         """Pictures that finished runs have taken."""
         self._colorizer, self._choice, self._folder = colorizer, choice, folder
-        self._counted = 0
-        """Of the colorizer's damaged frames, those counted for a segment."""
 
     def make(self, segments: Sequence[Segment], completed: Completed, show: Show) -> None:
         """Make consecutive segments as one running stream.
@@ -73,22 +70,26 @@ class SegmentMaker:
         were written so far. Raises what reading, colouring and writing raise; then those segments
         that were finished stay.
         """
-        damaged: Counter[int] = Counter()
-        colorizer, ends = self._colorizer, [segment.end for segment in segments]
+        damaged: dict[int, list[int]] = {segment.index: [] for segment in segments}
+        repeated: dict[int, list[int]] = {segment.index: [] for segment in segments}
+        ends = [segment.end for segment in segments]
 
         def commit(segment: Segment, record: SegmentRecord | None) -> None:
-            completed(segment, self._folder.commit(segment, record, damaged[segment.index]))
+            flaws = {"damaged": damaged[segment.index], "repeated": repeated[segment.index]}
+            completed(segment, self._folder.commit(segment, record, **flaws))
 
-        stream = colorizer.pictures(segments[0].start, segments[-1].end)
+        stream = self._colorizer.pictures(segments[0].start, segments[-1].end)
         # The stream is a generator: closing it stops its threads.
         with (
             closing(stream) as pictures,
             SegmentEncoder(segments, self._open_writer, commit) as encoder,
         ):
             for picture in pictures:
-                segment = segments[bisect_right(ends, picture.pts)]
-                damaged[segment.index] += colorizer.damaged - self._counted
-                self._counted = colorizer.damaged
+                index = segments[bisect_right(ends, picture.pts)].index
+                if picture.damaged:
+                    damaged[index].append(picture.pts)
+                if picture.repeated:
+                    repeated[index].append(picture.pts)
                 encoder.put(picture)
                 show(self.written + encoder.written)
         self.written += encoder.written

@@ -17,7 +17,7 @@ gives a frame the same time.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -28,9 +28,10 @@ from typing import Any
 import av
 from av.container.input import InputContainer
 from av.packet import Packet
-from av.stream import Discard
+from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
+from vidcolor.errors import SourceError
 from vidcolor.frames import BEGINNING
 
 BROADCAST = frozenset({"mpegts", "mpeg"})
@@ -49,6 +50,12 @@ _LAG_SECONDS = 5
 
 _PLACES = 16
 """Where a file is looked at to guess its length."""
+
+_HOPELESS_PLACES = 16
+"""Errors without a packet between them after which a file isn't read on."""
+
+_HELD_PACKETS, _HELD_BYTES = 256, 2**25
+"""As many as are held back to see whether a time that has run ahead comes back."""
 
 _TURN = 2**33
 """Ticks after which these clocks begin at zero again; FFmpeg knows of one such turn."""
@@ -78,6 +85,9 @@ class Clock:
         self.spells = [Spell(BEGINNING, 0)]
         """Those met so far."""
 
+        self.failures: list[Exception] = []
+        """What PyAV has raised where the file couldn't be read."""
+
         self._container, self._stream = container, stream
         self._broadcast = container.format.name in BROADCAST
         self._known = spells or self.spells
@@ -101,7 +111,8 @@ class Clock:
     def packets(self, indexes: Collection[int] = ()) -> Iterator[Packet[Any]]:
         """Packets of the streams `indexes`, else the picture's, to the file's end, on one clock.
 
-        All other streams are discarded. Raises what PyAV raises where the file can't be read on.
+        All other streams are discarded. Places that can't be read are passed over, for `failures`
+        to tell.
         """
         indexes = indexes or {self._stream.index}
         needed = set(indexes)
@@ -110,7 +121,9 @@ class Clock:
         for stream in self._container.streams:
             if stream.index not in needed:
                 stream.discard = Discard.all
-        for packet in self._container.demux([self._container.streams[n] for n in sorted(needed)]):
+        streams = [self._container.streams[index] for index in sorted(needed)]
+        packets = read_on(self._container, streams, self.failures)
+        for packet in packets if self._broadcast else without_strays(packets):
             self.put(packet)
             if packet.stream_index in indexes:
                 yield packet
@@ -127,6 +140,9 @@ class Clock:
     def _lead(self, packet: Packet[Any]) -> None:
         """A packet of the picture, which alone tells jumps."""
         length = packet.duration or self._step
+        late = 0 if packet.dts is None or packet.pts is None else packet.dts - packet.pts
+        if late > self._back:
+            packet.dts = None  # one of them is wrong, and a clock isn't told by it
         if packet.dts is not None:
             jumped = self._last is not None and self._is_jump(packet.dts + self._offset)
             if jumped:
@@ -228,12 +244,103 @@ class Clock:
         self._runs[index] = [*latest[:-1], (latest[-1][0], time + length)]
 
 
+def read_on(
+    container: InputContainer, streams: Sequence[Stream], failures: list[Exception] | None = None
+) -> Iterator[Packet[Any]]:
+    """Packets of some streams to the file's end, over places where it can't be read.
+
+    What was raised there is put into `failures`; a file that can't be read at _HOPELESS_PLACES in a
+    row ends there. Raises SourceError where it is the file that has gone away.
+    """
+    in_a_row = 0
+    wanted = {stream.index for stream in streams}
+    # A single wrong place in an MP4 file's tables looks like the end.
+    may_go_on = "mp4" in container.format.name
+    ends: list[Packet[Any]] = []
+    while in_a_row < _HOPELESS_PLACES:
+        in_a_row += 1
+        ends = []
+        try:
+            for packet in container.demux(streams):
+                if packet.size:
+                    in_a_row = 0
+                # PyAV doesn't reckon with streams that come up on the way: neither here ...
+                if packet.stream_index not in wanted:
+                    continue
+                if packet.size or packet.dts is not None:
+                    yield packet
+                else:
+                    ends.append(packet)
+        except IndexError:
+            pass  # ... nor where it marks the end of each
+        except (av.FFmpegError, ValueError) as error:
+            _refuse_gone(Path(container.name))
+            if failures is not None:
+                failures.append(error)
+            continue
+        if not may_go_on:
+            break
+    yield from ends
+
+
+def _refuse_gone(path: Path) -> None:
+    """Raise SourceError for a file on a disk that is no longer there: the film isn't damaged."""
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        raise SourceError(
+            f"{path} can't be read any more ({error.strerror}); when it can, give the same command "
+            "again to go on."
+        ) from error
+
+
+def without_strays(packets: Iterable[Packet[Any]]) -> Iterator[Packet[Any]]:
+    """Packets; those of sound and picture whose time runs far ahead, and that others of their
+    stream follow with times as before, lose theirs: it is damaged, and the mux and the reader would
+    make all that comes after follow it."""
+    last: dict[int, Fraction] = {}
+    held: list[Packet[Any]] = []
+    size, index, jump = 0, -1, Fraction(0)
+    for packet in packets:
+        time = _seconds_of(packet)
+        if held:
+            held.append(packet)
+            size += packet.size
+            mine = packet.stream_index == index and time is not None
+            back = mine and time is not None and time < jump - _AHEAD_SECONDS / 2
+            if not back and len(held) < _HELD_PACKETS and size < _HELD_BYTES:
+                continue
+            for each in held if back else ():
+                if each.stream_index == index and (_seconds_of(each) or 0) >= jump:
+                    each.pts = each.dts = None
+            for each in held:
+                if (shown := _seconds_of(each)) is not None:
+                    last[each.stream_index] = shown
+            yield from held
+            held, size = [], 0
+        elif time is not None and time - last.get(packet.stream_index, time) > _AHEAD_SECONDS:
+            held, index, jump = [packet], packet.stream_index, time
+        else:
+            if time is not None:
+                last[packet.stream_index] = time
+            yield packet
+    yield from held
+
+
+def _seconds_of(packet: Packet[Any]) -> Fraction | None:
+    """When a packet of sound or picture is decoded; None of any other, and where it doesn't say."""
+    ticks = packet.dts if packet.dts is not None else packet.pts
+    if ticks is None or not packet.size or packet.stream.type not in ("audio", "video"):
+        return None
+    return ticks * packet.time_base
+
+
 def read_clock(container: InputContainer, stream: VideoStream) -> Clock:
     """The clock of a file, just opened, after its last packet that can be read."""
     clock = Clock(container, stream)
-    with suppress(av.FFmpegError):
-        for _ in clock.packets():
-            pass
+    for _ in clock.packets():
+        pass
     return clock
 
 
@@ -244,11 +351,11 @@ def packets_of(
     its one clock. All other streams are discarded."""
     stream = container.streams[picture] if spells else None
     if isinstance(stream, VideoStream):
-        return Clock(container, stream, spells).packets(indexes)
+        return without_strays(Clock(container, stream, spells).packets(indexes))
     for other in container.streams:
         if other.index not in indexes:
             other.discard = Discard.all
-    return container.demux([container.streams[index] for index in indexes])
+    return without_strays(read_on(container, [container.streams[index] for index in indexes]))
 
 
 def guessed_seconds(container: InputContainer, stream: VideoStream) -> float | None:

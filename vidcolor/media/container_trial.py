@@ -1,6 +1,7 @@
 """Whether a container holds an encoder's pictures, found out by writing a few into memory.
 
-    held = try_container(info, Path("film.color.mp4"), choice)
+    with trial_segment(info, choice) as segment:
+        held = try_container(info, Path("film.color.mp4"), choice, segment)
     held.refusal   # None, or why it doesn't take them
     held.warnings  # what of them it doesn't keep
 
@@ -11,7 +12,8 @@ from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -62,15 +64,32 @@ class _Back:
     """Seconds, of the frames that have a time."""
 
 
-def try_container(info: VideoInfo, output: Path, choice: EncoderChoice) -> Held:
-    """Write a few gray pictures into `output`'s kind of file, and read them.
+@contextmanager
+def trial_segment(info: VideoInfo, choice: EncoderChoice) -> Iterator[SegmentFile]:
+    """A segment of a few gray pictures, in a temporary folder.
 
-    Raises EncoderError where the encoder doesn't open, OutputError for a suffix no muxer knows.
+    Raises EncoderError where the encoder doesn't open.
+    """
+    layout = picture_format(info, choice)
+    with tempfile.TemporaryDirectory(prefix="vidcolor-") as folder:
+        path = Path(folder) / "try.mkv"
+        with listening(), SegmentWriter(path, info, layout, choice) as writer:
+            for ticks in _trial_ticks(info):
+                writer.write(gray_picture(layout, info.start_pts + ticks))
+            record = writer.close()
+        yield SegmentFile(path, record.pts, record.durations, record.extradata_sha256)
+
+
+def try_container(
+    info: VideoInfo, output: Path, choice: EncoderChoice, segment: SegmentFile
+) -> Held:
+    """Put a trial's segment of `choice` into `output`'s kind of file, and read it.
+
+    Raises OutputError for a suffix no muxer knows.
     """
     muxer = muxer_of(output)
-    with tempfile.TemporaryDirectory(prefix="vidcolor-") as folder, listening():
-        segment = _gray_segment(Path(folder) / "try.mkv", info, choice)
-        memory = io.BytesIO()
+    memory = io.BytesIO()
+    with listening():
         try:
             codec = _mux(segment, info, muxer, memory)
             memory.seek(0)
@@ -82,15 +101,6 @@ def try_container(info: VideoInfo, output: Path, choice: EncoderChoice) -> Held:
     if info.tags.full_range and not back.tags.full_range:
         return Held("they come back as pictures of limited range")
     return Held(warnings=tuple(_losses(info, back, choice.codec, output.suffix)))
-
-
-def _gray_segment(path: Path, info: VideoInfo, choice: EncoderChoice) -> SegmentFile:
-    layout = picture_format(info, choice)
-    with SegmentWriter(path, info, layout, choice) as writer:
-        for ticks in _trial_ticks(info):
-            writer.write(gray_picture(layout, info.start_pts + ticks))
-        record = writer.close()
-    return SegmentFile(path, record.pts, record.durations, record.extradata_sha256)
 
 
 def _trial_ticks(info: VideoInfo) -> list[int]:

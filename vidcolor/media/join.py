@@ -10,11 +10,13 @@ stay where they were to each other.
 from __future__ import annotations
 
 import heapq
+import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import islice
 from math import lcm
 from pathlib import Path
 from typing import Any
@@ -32,15 +34,15 @@ from vidcolor.frames import BEGINNING, END, VideoInfo
 from vidcolor.media.attachments import attach, attach_cover
 from vidcolor.media.choice import EncoderChoice, picture_format, untold_fields
 from vidcolor.media.clock import BROADCAST, Spell, packets_of, read_clock, words_on_jumps
-from vidcolor.media.container_trial import try_container
-from vidcolor.media.ffmpeg import plain_name
+from vidcolor.media.container_trial import trial_segment, try_container
+from vidcolor.media.ffmpeg import RAW_TAGS, plain_name
 from vidcolor.media.late import fully_known
 from vidcolor.media.matroska import HeaderError, amend, amendable, ask_aspect
 from vidcolor.media.mp4 import set_subtitle_sizes
 from vidcolor.media.muxers import MATROSKA_FAMILY, MP4_FAMILY, muxer_of
 from vidcolor.media.packets import of_their_kind, without_hidden
 from vidcolor.media.placing import Placer, Span
-from vidcolor.media.probe import RAW_TAGS, open_source
+from vidcolor.media.probe import open_source
 from vidcolor.media.segments import (
     DeeperReorderError,
     add_picture,
@@ -62,6 +64,7 @@ from vidcolor.media.sound import (
 from vidcolor.media.subtitles import (
     ConversionError,
     converted,
+    converted_line,
     dvd_sizes,
     missing_ffmpeg,
     shortened_lines,
@@ -80,7 +83,7 @@ from vidcolor.media.tracks import (
     plan_tracks,
 )
 from vidcolor.media.views import lost_views, views_tag
-from vidcolor.media.write import BITEXACT, words_of, write_error
+from vidcolor.media.write import BITEXACT, listening, reason_of, words_of, write_error
 
 
 def join_segments(
@@ -130,8 +133,9 @@ def check_output_container(info: VideoInfo, output: Path, choice: EncoderChoice)
     """The warnings join_segments will give for this output, before the work starts, and what
     the encoder's pictures can't say.
 
-    Raises OutputError for a suffix no muxer knows, and for a container that can't hold the
-    encoder's pictures.
+    The film's first packets are joined with a few gray pictures, as at the end. Raises OutputError
+    for a suffix no muxer knows, and for a container that can't hold the encoder's pictures or all
+    that comes along.
     """
     if not output.suffix:
         raise OutputError(
@@ -139,17 +143,56 @@ def check_output_container(info: VideoInfo, output: Path, choice: EncoderChoice)
             "it is a folder to be made, put a slash at its end."
         )
     muxer = muxer_of(output)
-    held = try_container(info, output, choice)
-    if held.refusal:
-        raise OutputError(
-            f"{output.suffix} files can't hold {choice.codec} ({held.refusal}); "
-            "use .mkv, or another --codec."
-        )
-    with open_source(info.path) as source:
-        plan = plan_tracks(source, info, muxer)
-        said = _warnings(source, info, plan, muxer, Codec(choice.codec, "w").canonical_name)
+    with trial_segment(info, choice) as segment:
+        held = try_container(info, output, choice, segment)
+        if held.refusal:
+            raise OutputError(
+                f"{output.suffix} files can't hold {choice.codec} ({held.refusal}); "
+                "use .mkv, or another --codec."
+            )
+        with open_source(info.path) as source:
+            plan = plan_tracks(source, info, muxer)
+            said = _warnings(source, info, plan, muxer, Codec(choice.codec, "w").canonical_name)
+        said += _try_join(info, output, segment, plan)
     untold = untold_fields(picture_format(info, choice), choice)
     return [*held.warnings, *said, *([untold] if untold else [])]
+
+
+def _try_join(info: VideoInfo, output: Path, segment: SegmentFile, plan: list[Track]) -> list[str]:
+    """Join `segment` with the film's first packets in a temporary folder; the warnings that gives.
+
+    Raises OutputError where it can't be done.
+    """
+    said: list[str] = []
+    depth = reorder_depth(display_ranks(segment))
+    span = _span([segment], info, cut=False)
+    with tempfile.TemporaryDirectory(prefix="vidcolor-") as folder:
+        target = Path(folder) / f"try{output.suffix}"
+        while True:
+            muxer = muxer_of(output)
+            job = _Join([segment], info, target, muxer, plan, span, depth, None, (), _TRIED_PACKETS)
+            try:
+                with listening():
+                    job.run()
+            except (_RefusedError, ChangedSoundError) as refused:
+                plan = [track for track in plan if track.index != refused.index]
+                said.append(left_out(info, refused.index, refused.why))
+            except ConversionError as error:
+                plan = [track for track in plan if track.way != "convert"]
+                said.append(f"the subtitles are left out: {error}")
+            except OutputError as error:
+                cause = error.__cause__
+                why = reason_of(cause) if isinstance(cause, Exception) else str(error)
+                raise OutputError(
+                    f"{info.path} can't be put together as {output.suffix} with all that it holds "
+                    f"({why}); use .mkv, or see that there is room for temporary files."
+                ) from error
+            else:
+                return said
+
+
+_TRIED_PACKETS = 500
+"""Of all tracks, in the film's order, in a trial of the join."""
 
 
 def _warnings(
@@ -220,6 +263,9 @@ class _Join:
     spells: Sequence[Spell]
     """Of a source whose clock jumps; empty for others."""
 
+    most_packets: int | None = None
+    """Of the source, in a trial, which also turns a line of its own in place of the subtitles."""
+
     undecoded: dict[int, int] = field(default_factory=dict)
     """By index in the source: packets of unwrapped sound that are damaged, and of any sound those
     of another codec."""
@@ -237,8 +283,9 @@ class _Join:
             source = stack.enter_context(open_source(self.info.path))
             heads = stack.enter_context(fully_known(self.info.path, self._copied_indexes()))
             template = stack.enter_context(open_segment(self.segments[0]))
+            convert = converted if self.most_packets is None else converted_line
             turned = stack.enter_context(
-                converted(self.info.path, indexes, codec, beside=self.output)
+                convert(self.info.path, indexes, codec, beside=self.output)
             )
             try:
                 self._write(source, heads, template, turned)
@@ -387,13 +434,19 @@ class _Join:
             assert isinstance(texts, InputContainer)
             sources.append(self._copied(texts, renamed))
         origin = {copy.index: index for index, copy in copies.items()}
+        taken: set[int] = set()
         for _, packet in heapq.merge(*sources, key=lambda pair: pair[0]):
             place = packet.stream_index
             try:
                 out.mux(packet)
+                taken.add(place)
             except (av.FFmpegError, ValueError) as error:
                 if place not in origin or isinstance(error, OSError):
                     raise
+                if place in taken and isinstance(error, av.error.InvalidDataError):
+                    # Others of this track passed: it is the packet that is damaged.
+                    self.undecoded[origin[place]] = self.undecoded.get(origin[place], 0) + 1
+                    continue
                 raise _RefusedError(origin[place], f"FFmpeg says {words_of(error)!r}") from error
         self.silence = {origin[place]: seconds for place, seconds in self.silence.items()}
 
@@ -411,7 +464,8 @@ class _Join:
         if not copies and not watched:
             return
         now, placer = 0.0, Placer(self.span, self.muxer)
-        packets = packets_of(container, {*copies, *watched}, self.info.stream_index, spells)
+        every = packets_of(container, {*copies, *watched}, self.info.stream_index, spells)
+        packets: Iterator[Packet[Any]] = islice(every, self.most_packets)
         span = self.span.origin, self.span.stop
         packets = without_lines(without_hidden(packets), watched, span, self.overlaps)
         if self.info.container in BROADCAST:

@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 
 from vidcolor.errors import OutputError
+from vidcolor.media.ffmpeg import NO_FILE
 
 _MUXERS = {
     # FFmpeg would take .m4v for a bare MPEG-4 stream or for iPod's narrow MP4.
@@ -31,14 +32,15 @@ def muxer_of(output: Path) -> str:
         return known
     try:
         with av.open(f"film{output.suffix}", "w") as unopened:
-            name = unopened.format.name
+            kind = unopened.format
     except ValueError:
-        name = "image2"
-    if name.startswith("image2") or not output.suffix:
+        kind = None
+    # Pictures one by one, playlists with their pieces: many files, under names of their own.
+    if kind is None or kind.flags & NO_FILE or not output.suffix:
         raise OutputError(
             f"{output} ends in no known video format; name it .mp4, .mov, .mkv or .webm."
         )
-    return name
+    return kind.name
 
 
 def family_of(muxer: str) -> str:

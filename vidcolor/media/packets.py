@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import av
 from av.container.input import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
@@ -51,16 +50,13 @@ def packet_times(container: InputContainer, stream: VideoStream) -> PacketIndex:
     """Read `container`, just opened, to its end and index the packets of `stream`.
 
     It isn't sought to its beginning: bare streams and some broken files can't be, and are then at
-    their end. A damaged end only ends the index.
+    their end. What can't be read is passed over.
     """
     clock = Clock(container, stream)
     marks: list[_Mark] = []
-    try:
-        for packet in clock.packets():
-            if shows_frame(packet, stream.codec_context.codec.canonical_name):
-                marks.append(_Mark(packet.pts, packet.dts, packet.is_keyframe))
-    except av.FFmpegError:
-        pass
+    for packet in clock.packets():
+        if shows_frame(packet, stream.codec_context.codec.canonical_name):
+            marks.append(_Mark(packet.pts, packet.dts, packet.is_keyframe))
     if container.format.name in BROADCAST:
         marks = _filled(marks, frame_ticks(stream))
     index = _index(marks, clock.jumps)

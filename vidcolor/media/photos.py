@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from vidcolor.errors import OutputError, SourceError
+from vidcolor.files import irregular
 from vidcolor.frames import Plane
 from vidcolor.media import png, tiff
 from vidcolor.media.icc import srgb_profile
@@ -42,6 +44,17 @@ READ_ONLY_SUFFIXES = (".bmp", ".gif")
 
 DEFAULT_QUALITY = 95
 """Of JPEG and lossy WebP: lightness then errs by 0.2 and 0.4 Lab units on the average."""
+
+MOST_PIXELS = 2**29
+"""Of a picture that is read: 537 million, more than a 4 x 5 inch negative has at 4800 dpi. A few
+kilobytes can promise any number of them, and they would all have to be in memory."""
+
+READ_FORMATS = (
+    *("PNG", "JPEG", "MPO", "TIFF", "WEBP", "GIF", "BMP", "DIB", "AVIF", "JPEG2000", "PPM"),
+    *("TGA", "PCX", "SGI", "PSD"),
+)
+"""Pillow's names of the kinds that are decoded, whatever a file's suffix says: for some others it
+would start programs, such as Ghostscript."""
 
 LARGEST_SIDE = {"JPEG": 65500, "WebP": 16383}
 """Of formats that set a limit, samples."""
@@ -116,6 +129,8 @@ def read_photo(path: Path) -> Photo:
             f"{path} isn't a picture of a known kind; expected PNG, JPEG, TIFF, WebP, GIF or BMP, "
             "and films go to `vidcolor run`."
         ) from error
+    except _TooLargeError as error:
+        raise SourceError(f"{path} can't be read: {error}; cut it into parts.") from error
     # Damaged files make the libraries fail in every way there is.
     except Exception as error:
         raise SourceError(
@@ -127,7 +142,9 @@ def read_photo(path: Path) -> Photo:
 def is_photo(path: Path) -> bool:
     """Whether a file's beginning is that of a picture."""
     try:
-        with _at_ease(), Image.open(path):
+        if irregular(path) is not None:
+            return False
+        with _at_ease(), _opened(path):
             return True
     except Exception:
         return False
@@ -198,6 +215,8 @@ def to_8_bits(pixels: Plane) -> Plane:
 
 def _bytes_of(path: Path) -> bytes:
     try:
+        if (kind := irregular(path)) not in (None, "a folder"):
+            raise SourceError(f"{path} is {kind}; expected a file, so save the picture as one.")
         data = path.read_bytes()
     except FileNotFoundError as error:
         raise SourceError(f"{path} doesn't exist; check its name.") from error
@@ -215,22 +234,48 @@ def _read_png(path: Path, data: bytes) -> Photo:
     if (frames := png.frame_count(chunks)) > 1:
         raise animation_error(path, frames)
     metadata = _without_stale(png.read_metadata(chunks))
+    _refuse_size(*png.size(chunks))
     if png.bit_depth(chunks) == 16:
         pixels = png.read_deep(data)
     else:
-        with Image.open(BytesIO(data)) as image:
+        with _opened(BytesIO(data)) as image:
             pixels = _samples(image)
     return Photo(path=path, pixels=pixels, metadata=metadata)
+
+
+def _opened(file: Path | BytesIO) -> Image.Image:
+    return Image.open(file, formats=_known_formats())
+
+
+@cache
+def _known_formats() -> tuple[str, ...]:
+    """Those of READ_FORMATS that Pillow knows here; it would stumble over another's name."""
+    Image.init()
+    return tuple(kind for kind in READ_FORMATS if kind in Image.ID)
+
+
+def _refuse_size(width: int, height: int) -> None:
+    """Raise _TooLargeError for more samples than any scan has."""
+    if width * height > MOST_PIXELS:
+        raise _TooLargeError(
+            f"it says that it is {width} x {height}, and up to {MOST_PIXELS // 10**6} million "
+            "pixels are taken"
+        )
+
+
+class _TooLargeError(ValueError):
+    """What a header promises can't be meant, or would fill the memory."""
 
 
 def _read_tiff(path: Path, data: bytes) -> Photo:
     metadata = _without_stale(tiff.read_metadata(data))
     with tiff.open_page(data) as page:
+        _refuse_size(page.imagewidth, page.imagelength * page.imagedepth)
         deep = tiff.is_deep(page)
         if deep:
             pixels = tiff.read_deep(data, page)
     if not deep:
-        with Image.open(BytesIO(data)) as image:
+        with _opened(BytesIO(data)) as image:
             # Pillow turns a TIFF upright as it loads it, and forgets that it did.
             turned = image.getexif().get(274, 1)
             pixels = stored(_samples(image), turned if turned in range(1, 9) else 1)
@@ -238,7 +283,7 @@ def _read_tiff(path: Path, data: bytes) -> Photo:
 
 
 def _read_other(path: Path, data: bytes) -> Photo:
-    with Image.open(BytesIO(data)) as image:
+    with _opened(BytesIO(data)) as image:
         pictures = getattr(image, "n_frames", 1)
         # An MPO is a JPEG with small or second views behind it, and moves no more than that.
         if pictures > 1 and image.format != "MPO":
@@ -261,6 +306,7 @@ def animation_error(path: Path, frames: int) -> SourceError:
 
 def _samples(image: Image.Image) -> Plane:
     """An opened picture's samples, as `Photo.pixels` has them. Raises ValueError, OSError."""
+    _refuse_size(*image.size)
     if image.mode.startswith("I;16"):
         return np.asarray(image).astype(np.uint16)
     clear = "transparency" in image.info

@@ -65,9 +65,19 @@ def _walk(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
 
 def bit_depth(chunks: list[tuple[bytes, bytes]]) -> int:
     """Bits of a sample, 1 to 16. Raises ValueError where the header is damaged."""
+    return _header(chunks)[8]
+
+
+def size(chunks: list[tuple[bytes, bytes]]) -> tuple[int, int]:
+    """(width, height), as the header says. Raises ValueError where it is damaged."""
+    width, height = struct.unpack_from(">II", _header(chunks))
+    return width, height
+
+
+def _header(chunks: list[tuple[bytes, bytes]]) -> bytes:
     for name, content in chunks[:1]:
         if name == b"IHDR" and len(content) == 13:
-            return content[8]
+            return content
     raise ValueError("it has no header")
 
 

@@ -10,6 +10,7 @@ Headers say much and not all of it is true, so the first frames are decoded and 
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,10 +27,11 @@ from av.video.stream import VideoStream
 
 from vidcolor.color import LUMA_WEIGHTS
 from vidcolor.errors import SourceError
+from vidcolor.files import irregular
 from vidcolor.frames import ColorTags, StreamInfo, StreamKind, VideoInfo
 from vidcolor.media.captions import captions_of
 from vidcolor.media.clock import BROADCAST, Clock, guessed_seconds
-from vidcolor.media.ffmpeg import plain_name
+from vidcolor.media.ffmpeg import MOST_PIXELS, MOST_SIDE, MOST_STREAMS, list_of_others, open_file
 from vidcolor.media.fields import flagged_order
 from vidcolor.media.hdr import hdr_of, scene_notes
 from vidcolor.media.packets import packet_times
@@ -41,11 +43,11 @@ log = logging.getLogger(__name__)
 PROBED_FRAMES = 32
 """How many first frames decide whether the decoder's times can be trusted."""
 
-RAW_TAGS = "surrogateescape"
-"""How PyAV shall take tags that aren't UTF-8, as in many old files: their bytes go through."""
-
 _HOPELESS_PACKETS = 1000
 """Packets without a single frame after which a source counts as undecodable."""
+
+_LEAST_TIMES = 16
+"""Among fewer times a wrong one can't be told from two that are in another order."""
 
 _STILL_CODECS = frozenset({"mjpeg", "png", "bmp", "tiff", "webp", "gif", "jpeg2000", "jpegxl"})
 _TEXT_CODECS = frozenset({"ansi", "bintext", "xbin", "idf"})
@@ -74,23 +76,71 @@ def probe(path: Path) -> VideoInfo:
 @contextmanager
 def open_source(path: Path) -> Iterator[InputContainer]:
     """Open a source and close it whatever happens. Raises SourceError where it can't be opened."""
-    if not path.exists():
-        raise SourceError(f"there is no file {path}; check the name and the folder.")
-    if path.is_dir():
-        raise SourceError(f"{path} is a folder; expected a video file, so name one inside it.")
+    _refuse_irregular(path)
     try:
-        container = av.open(plain_name(path), "r", metadata_errors=RAW_TAGS)
+        container = open_file(path)
     except PermissionError as error:
         raise SourceError(f"{path} can't be read; check its permissions.") from error
     except (av.FFmpegError, OSError, ValueError) as error:
-        words = getattr(error, "strerror", None) or str(error)
-        raise SourceError(
-            f"{path} is not a video FFmpeg can read ({words}); check that it is a complete film."
-        ) from error
+        raise _unreadable(path, error) from error
     try:
+        _refuse_crowd(path, container)
+        for stream in container.streams.video:
+            if stream.codec_context is not None:
+                # A picture may also grow in the middle of a film.
+                stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
         yield container
     finally:
         container.close()
+
+
+def _refuse_irregular(path: Path) -> None:
+    """Raise SourceError where nothing bears the name, or no regular file does."""
+    try:
+        kind = irregular(path)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            if path.is_symlink():
+                raise SourceError(
+                    f"{path} is a link to a file that isn't there; give the film itself."
+                ) from error
+            raise SourceError(f"there is no file {path}; check the name and the folder.") from error
+        raise SourceError(f"{path} can't be read: {error.strerror}.") from error
+    if kind == "a folder":
+        raise SourceError(f"{path} is a folder; expected a video file, so name one inside it.")
+    if kind is not None:
+        raise SourceError(
+            f"{path} is {kind}; expected a file, as a film is read more than once, so save it as "
+            "one first."
+        )
+
+
+def _unreadable(path: Path, error: Exception) -> SourceError:
+    """What to say of a file that FFmpeg doesn't open."""
+    if (told := _list_error(path)) is not None:
+        return told
+    words = getattr(error, "strerror", None) or str(error)
+    return SourceError(
+        f"{path} is not a video FFmpeg can read ({words}); check that it is a complete film."
+    )
+
+
+def _list_error(path: Path) -> SourceError | None:
+    """What to say of a list of other files; None for any other file."""
+    if (kind := list_of_others(path)) is None:
+        return None
+    return SourceError(
+        f"{path} is {kind}: it only names other files or addresses, and those are never opened; "
+        "give the film itself, downloaded first or made into one file."
+    )
+
+
+def _refuse_crowd(path: Path, container: InputContainer) -> None:
+    if len(container.streams) >= MOST_STREAMS:
+        raise SourceError(
+            f"{path} says that it has {len(container.streams)} tracks and attached files or more; "
+            f"fewer than {MOST_STREAMS} are taken, so its header may be damaged."
+        )
 
 
 def codec_name(stream: Stream) -> str:
@@ -139,13 +189,26 @@ def _picture_stream(container: InputContainer, path: Path) -> VideoStream:
             f"{path} holds video of a kind that FFmpeg can't decode here; have the program it "
             "comes from write it as H.264 or FFV1."
         )
+    if not films and (told := _list_error(path)) is not None:
+        raise told
     if not films:
         kinds = {"still pictures" if s.type == "video" else s.type for s in container.streams}
         held = " and ".join(sorted(kinds)) if kinds else "nothing"
         raise SourceError(
             f"{path} holds no film, only {held}; expected a file with a video stream."
         )
-    return max(films, key=_prominence)
+    picture = max(films, key=_prominence)
+    _refuse_size(path, picture.width, picture.height)
+    return picture
+
+
+def _refuse_size(path: Path, width: int, height: int) -> None:
+    if max(width, height) > MOST_SIDE or width * height > MOST_PIXELS:
+        raise SourceError(
+            f"{path} says that its pictures are {width} x {height}; up to {MOST_SIDE} samples a "
+            f"side and {MOST_PIXELS // 10**6} million in all are taken, so its header may be "
+            "damaged."
+        )
 
 
 def words_on_films(info: VideoInfo) -> str | None:
@@ -174,9 +237,7 @@ def _first_frames(
     frames: list[VideoFrame] = []
     packets = Clock(container, stream).packets()
     for _ in range(_HOPELESS_PACKETS):
-        try:
-            packet = next(packets)
-        except (StopIteration, av.FFmpegError):
+        if (packet := next(packets, None)) is None:
             break
         try:
             frames += packet.decode()
@@ -197,9 +258,13 @@ def _describe(
     families = set(container.format.name.split(","))
     rate = _rate(stream, pts)
     # The reader fills in what is missing between times, and tells apart what is equal.
-    timed = bool(pts) and all(a <= b for a, b in pairwise(pts))
-    rising = timed and len(set(pts)) == len(frames)
-    start = _first_time(frames, stream, rate) if timed else _first_packet_time(path, stream.index)
+    stray = _stray(pts)
+    timed = bool(pts) and (stray is not None or all(a <= b for a, b in pairwise(pts)))
+    rising = timed and stray is None and len(set(pts)) == len(frames)
+    told = frames if stray != 0 else frames[1:]
+    start = _first_time(told, stream, rate) if timed else _first_packet_time(path, stream.index)
+    if stray == 0:
+        start -= max(1, round(1 / (rate * (stream.time_base or 1 / rate))))
     guessed = guessed_seconds(container, stream)
     return VideoInfo(
         path=path,
@@ -269,6 +334,20 @@ def _first_time(frames: list[VideoFrame], stream: VideoStream, rate: Fraction) -
     """Pts of the first frame; where it has none, counted back from the first that has one."""
     ahead, pts = next((n, f.pts) for n, f in enumerate(frames) if f.pts is not None)
     return pts - ahead * max(1, round(1 / (rate * (stream.time_base or 1 / rate))))
+
+
+def _stray(pts: list[int]) -> int | None:
+    """Which time, by its place, is wrong among many that rise but for it; None where none is, or
+    more are."""
+    falls = [place for place, (a, b) in enumerate(pairwise(pts)) if a > b]
+    if len(falls) != 1 or len(pts) < _LEAST_TIMES:
+        return None
+    (place,) = falls
+    for each in (place, place + 1):
+        rest = pts[:each] + pts[each + 1 :]
+        if all(a < b for a, b in pairwise(rest)):
+            return each
+    return None
 
 
 def _first_packet_time(path: Path, index: int) -> int:

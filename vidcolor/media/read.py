@@ -10,6 +10,14 @@
 A seek goes back to a keyframe early enough, decodes from there and throws away what came before
 the window. It is trusted only where the keyframe itself comes out first; else the reader goes
 further back, at last to the beginning.
+
+Where a film is damaged, packets promise frames that the decoder doesn't give. The last good picture
+is then shown at their times too, so that a film keeps its length and its step with the sound:
+
+    packets   0   1   2   x   x   5   6       x can't be decoded
+    frames    0   1   2   2   2   5   6
+
+Packets that show nothing are no damage: nothing is repeated but near where the decoder complained.
 """
 
 from __future__ import annotations
@@ -20,7 +28,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import TypeAlias
 
@@ -40,6 +48,7 @@ from vidcolor.media.packets import PacketIndex as PacketIndex
 from vidcolor.media.packets import packet_times, shows_frame
 from vidcolor.media.pixels import Converter, planes_of
 from vidcolor.media.probe import open_source
+from vidcolor.media.promises import Promises
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +62,9 @@ SAMPLED_FRAMES = 480
 
 ENOUGH_KEYFRAMES = 8
 """Fewer keyframes than this say too little about a film."""
+
+_LONGEST_GROUP = 1000
+"""Packets from one keyframe to the next beyond which they aren't kept in memory."""
 
 
 def read_frames(
@@ -68,9 +80,10 @@ def read_frames(
     """Frames with pts in [start, end), `before` frames ahead of them and `after` behind.
 
     Fewer margin frames come only at the film's ends. Pts rise strictly; durations reach to the
-    next frame. `threads` are the decoder's, 0 for one per core. Damaged packets are skipped, and
-    the frame after one is marked. Interlaced `fields` are made whole pictures, frame for frame.
-    Raises SourceError when the file can't be opened.
+    next frame. `threads` are the decoder's, 0 for one per core. For frames that damage has cost the
+    one before them is repeated, and marked as such; those that were decoded with errors, and the
+    one behind damage that nothing more is known of, are marked as damaged. Interlaced `fields` are
+    made whole pictures, frame for frame. Raises SourceError when the file can't be opened.
     """
     interlaced = fields != "progressive"
     with _Reader.opened(info, threads) as reader:
@@ -81,6 +94,7 @@ def read_frames(
         moments = _with_durations(moments, reader)
         if interlaced:
             moments = _deinterlaced(moments, Deinterlacer(fields))
+        moments = _with_repeats(moments)
         convert = Converter(info)
         for moment in _window(moments, start, end, before, after):
             yield _frame_of(moment, convert)
@@ -137,7 +151,11 @@ class _Moment:
     pts: int
     picture: VideoFrame
     damaged: bool
+    lost: tuple[int, ...] = ()
+    """Times of frames lost right before this one; from `_with_durations` on, right behind it."""
+
     duration: int = 0
+    repeated: bool = False
     captions: bytes = field(init=False)
 
     def __post_init__(self) -> None:
@@ -151,7 +169,11 @@ class _Reader:
     def __init__(self, info: VideoInfo, container: InputContainer, threads: int) -> None:
         self.info = info
         self.nominal = nominal_ticks(info)
+        self._second = round(1 / info.time_base)
         self.damage_ahead = False
+        self.lost_at_end: tuple[int, ...] = ()
+        """Times of frames lost behind the last one, once that has been given."""
+        self._promises = Promises()
         self._threads = threads
         self._container = container
         self._stream = _prepared(container, info, threads)
@@ -188,7 +210,7 @@ class _Reader:
             reach *= 2
         with _Reader.opened(self.info, self._threads) as fresh:
             yield from fresh.from_beginning()
-            self.damage_ahead = fresh.damage_ahead
+            self.damage_ahead, self.lost_at_end = fresh.damage_ahead, fresh.lost_at_end
 
     def warm_up(self) -> None:
         """Decode the first frame, before any seek.
@@ -204,7 +226,7 @@ class _Reader:
             self._container.seek(target, stream=self._stream, backward=True)
         except av.FFmpegError:
             return
-        self.damage_ahead = False
+        self._begin_anew()
         packets = self._packets()
         key = next((packet for packet in packets if packet and packet.is_keyframe), None)
         if key is None or key.pts is None or key.pts > start:
@@ -229,7 +251,7 @@ class _Reader:
                 self._container.seek(target, stream=self._stream, backward=True)
         except av.FFmpegError:
             return
-        self.damage_ahead = False
+        self._begin_anew()
         packets = self._packets()
         key = next((packet for packet in packets if packet and packet.is_keyframe), None)
         if key is None:
@@ -239,40 +261,67 @@ class _Reader:
                 return
             yield _Moment(target + number * self.nominal, picture, damaged)
 
+    def _begin_anew(self) -> None:
+        """Forget the damage and the promises from before a seek."""
+        self.damage_ahead = False
+        self._promises = Promises()
+
     def _share_of(self, target: int) -> Fraction:
         """Where in the file `target` is, 0 to 1, were it stored evenly."""
         ticks = Fraction(self.info.duration_seconds or 1) / self.info.time_base
         return min(max((target - self.info.start_pts) / ticks, Fraction(0)), Fraction(1))
 
     def _packets(self) -> Iterator[_Packet | None]:
-        """Packets to the file's end, or to where it can't be read on; then None, to flush."""
+        """Packets to the file's end, then None, to flush."""
         # After a seek the clock knows nothing of the jumps before; films that may have some are
         # sought only to be looked at.
-        packets = Clock(self._container, self._stream).packets()
-        try:
+        clock, told = Clock(self._container, self._stream), 0
+        for packet in clock.packets():
+            for error in clock.failures[told:]:
+                self._note(error)
+            told = len(clock.failures)
             # Empty packets are AVI's "nothing new", or PyAV's own mark of the end.
-            yield from (packet for packet in packets if packet.size)
-        except av.FFmpegError as error:
+            if packet.size:
+                yield packet
+        for error in clock.failures[told:]:
             self._note(error)
         yield None
 
     def _decode(self, packets: Iterator[_Packet | None]) -> Iterator[tuple[VideoFrame, bool]]:
         """Decoded frames, each with whether damage is on it or right before it."""
+        codec = self._stream.codec_context.codec.canonical_name
         for packet in packets:
-            try:
-                frames = self._stream.decode(packet)
-            except EOFError:
-                return
-            except (av.FFmpegError, ValueError) as error:
-                self._note(error)
-                continue
-            for frame in frames:
+            if packet is not None:
+                shown = self.info.times_from == "decoder" and shows_frame(packet, codec)
+                self._promises.put(packet.pts if shown else None)
+                if packet.is_corrupt:
+                    self._promises.doubt()
+            for frame in self._decoded(packet):
                 self._changes.look(frame, self._stream.codec_context.sample_aspect_ratio)
+                if frame.is_corrupt:
+                    self._promises.doubt()
                 damaged = frame.is_corrupt or self.damage_ahead
                 self.damage_ahead = False
                 yield frame, damaged
 
+    def _decoded(self, packet: _Packet | None) -> list[VideoFrame]:
+        """What the decoder gives for one more packet, or for no more; damage is noted."""
+        for _ in range(2):
+            try:
+                return self._stream.decode(packet)
+            except EOFError:
+                break
+            except BlockingIOError as error:
+                # An error left it with frames that can't be got at; without them it goes on.
+                self._note(error)
+                self._stream.codec_context.flush_buffers()
+            except (av.FFmpegError, ValueError) as error:
+                self._note(error)
+                break
+        return []
+
     def _note(self, error: Exception) -> None:
+        self._promises.doubt()
         if self.info.path not in _known_damaged:
             _known_damaged.add(self.info.path)
             log.warning(
@@ -281,17 +330,66 @@ class _Reader:
         self.damage_ahead = True
 
     def _decoder_timed(self, frames: Iterator[tuple[VideoFrame, bool]]) -> Iterator[_Moment]:
-        """The decoder's times; a missing or falling one becomes the last plus a frame's length."""
+        """The decoder's times; a missing or falling one becomes the last plus a frame's length, or
+        less where it falls by little."""
         last = self.info.start_pts - self.nominal
         begun = False
-        for frame, damaged in frames:
-            pts = frame.pts
-            if pts is None or (begun and pts < last):
-                pts = last + self.nominal
-            elif begun and pts == last:
-                pts = last + 1  # a whole frame's length would push every later frame
+        for frame, damaged, following in _with_next(frames):
+            pts = self._mended(frame.pts, last, following, begun)
+            lost = self._promises.broken(last, pts)
+            yield self._moment(pts, frame, damaged, lost if begun else ())
             last, begun = pts, True
-            yield _Moment(pts, frame, damaged)
+        if not begun:
+            return
+        if self._threads == 1 or not self._promises.any_after(last):
+            self.lost_at_end = self._promises.broken(last, END)
+            return
+        # An error in one of several threads hides what the others hold when the film ends.
+        with _Reader.opened(self.info, 1) as fresh:
+            for moment in fresh._decoder_timed(fresh._decode(fresh._last_group(last))):
+                if moment.pts > last:
+                    moment.lost = tuple(time for time in moment.lost if time > last)
+                    last = moment.pts
+                    yield moment
+            behind = {*fresh.lost_at_end, *self._promises.broken(last, END)}
+            self.lost_at_end = tuple(sorted(time for time in behind if time > last))
+            self.damage_ahead = fresh.damage_ahead
+
+    def _last_group(self, last: int) -> Iterator[_Packet | None]:
+        """The packets from the last keyframe up to `last` on. Call it on a reader that has read
+        nothing yet."""
+        group: list[_Packet | None] = []
+        for packet in self._packets():
+            if packet and packet.is_keyframe and (packet.pts is None or packet.pts <= last):
+                group.clear()
+            if len(group) < _LONGEST_GROUP:
+                group.append(packet)
+        yield from group
+
+    def _mended(self, pts: int | None, last: int, following: int | None, begun: bool) -> int:
+        """When a frame is shown between the `last` one, if any was, and the `following` one."""
+        usual = last + self.nominal
+        if pts is None:
+            return usual
+        wrong = following is not None and last < following < pts
+        wrong = wrong or (begun and following is not None and pts < last < following)
+        if following is not None and wrong:
+            # The next one goes on where the last was: this one's time is wrong, and all that follow
+            # would be made to come after it.
+            self._promises.forget(pts)
+            return min(usual, max(following - 1, last + 1))
+        if not begun or pts > last:
+            return pts
+        if pts == last:
+            return last + 1  # a whole frame's length would push every later frame
+        back_soon = pts > last - self._second
+        return last + max(1, self.nominal // 4) if back_soon else usual
+
+    def _moment(
+        self, pts: int, picture: VideoFrame, damaged: bool, lost: tuple[int, ...]
+    ) -> _Moment:
+        # Damage that has cost frames is told by those.
+        return _Moment(pts, picture, picture.is_corrupt if lost else damaged, lost)
 
     def _packet_timed(self, times: tuple[int, ...]) -> Iterator[_Moment]:
         """The n-th frame has the n-th sorted packet time.
@@ -302,13 +400,26 @@ class _Reader:
         self._stream.codec_context.flags |= Flags.copy_opaque
         last = self.info.start_pts - self.nominal
         number = 0
+        trouble = False
         for frame, damaged in self._decode(self._numbered()):
+            trouble = trouble or damaged
+            lost: tuple[int, ...] = ()
             # Parsers take some pictures for keyframes that aren't.
             if frame.key_frame and isinstance(frame.opaque, int):
-                number = max(number, frame.opaque)
+                if trouble and number:
+                    lost = times[number : frame.opaque]
+                number, trouble = max(number, frame.opaque), frame.is_corrupt
             last = times[number] if number < len(times) else last + self.nominal
             number += 1
-            yield _Moment(last, frame, damaged)
+            yield self._moment(last, frame, damaged, lost)
+        if number and number < len(times):
+            if self._threads != 1 and not (trouble or self.damage_ahead):
+                # As above: a single thread tells.
+                with _Reader.opened(self.info, 1) as fresh:
+                    trouble = any(bad for _, bad in fresh._decode(fresh._last_group(END)))
+                    trouble = trouble or fresh.damage_ahead
+            if trouble or self.damage_ahead:
+                self.lost_at_end = times[number:]
 
     def _numbered(self) -> Iterator[_Packet | None]:
         """The packets, each keyframe carrying how many shown packets came before it."""
@@ -336,6 +447,19 @@ def _stream_of(container: InputContainer, info: VideoInfo) -> VideoStream:
     return stream
 
 
+def _with_next(
+    frames: Iterator[tuple[VideoFrame, bool]],
+) -> Iterator[tuple[VideoFrame, bool, int | None]]:
+    """Frames and their damage, with the next one's time where there is one that has one."""
+    held = next(frames, None)
+    for pair in frames:
+        assert held is not None
+        yield *held, pair[0].pts
+        held = pair
+    if held is not None:
+        yield *held, None
+
+
 def _with_durations(frames: Iterator[_Moment], reader: _Reader) -> Iterator[_Moment]:
     """Each frame lasts until the next; the last one as long as the decoder says.
 
@@ -345,12 +469,28 @@ def _with_durations(frames: Iterator[_Moment], reader: _Reader) -> Iterator[_Mom
     if held is None:
         return
     for moment in frames:
-        held.duration = moment.pts - held.pts
+        held.duration, held.lost = moment.pts - held.pts, moment.lost
         yield held
         held = moment
-    held.duration = held.picture.duration or reader.nominal
-    held.damaged = held.damaged or reader.damage_ahead
+    held.lost = reader.lost_at_end
+    if held.lost:
+        held.duration = held.lost[-1] + reader.nominal - held.pts
+    else:
+        held.duration = held.picture.duration or reader.nominal
+        held.damaged = held.damaged or reader.damage_ahead
     yield held
+
+
+def _with_repeats(moments: Iterator[_Moment]) -> Iterator[_Moment]:
+    """Each moment, and again at the times of the frames lost behind it."""
+    for moment in moments:
+        edges = [moment.pts, *moment.lost, moment.pts + moment.duration]
+        moment.duration = edges[1] - edges[0]
+        yield moment
+        for pts, end in pairwise(edges[1:]):
+            again = _Moment(pts, moment.picture, False, duration=end - pts, repeated=True)
+            again.captions = b""
+            yield again
 
 
 def _deinterlaced(moments: Iterator[_Moment], deinterlacer: Deinterlacer) -> Iterator[_Moment]:
@@ -411,7 +551,15 @@ def _keyframe_samples(
 
 def _frame_of(moment: _Moment, convert: Converter) -> Frame:
     luma, chroma = planes_of(convert(moment.picture))
-    return Frame(moment.pts, moment.duration, luma, chroma, moment.damaged, moment.captions)
+    return Frame(
+        pts=moment.pts,
+        duration=moment.duration,
+        luma=luma,
+        chroma=chroma,
+        damaged=moment.damaged,
+        captions=moment.captions,
+        repeated=moment.repeated,
+    )
 
 
 def _expected_frames(info: VideoInfo) -> int:

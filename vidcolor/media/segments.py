@@ -27,7 +27,7 @@ from av.video.stream import VideoStream
 
 from vidcolor.errors import JobError
 from vidcolor.frames import VideoInfo
-from vidcolor.media.ffmpeg import plain_name
+from vidcolor.media.ffmpeg import open_file
 from vidcolor.media.muxers import MP4_FAMILY
 from vidcolor.media.probe import open_source
 from vidcolor.media.read import nominal_ticks
@@ -80,7 +80,7 @@ def display_ranks(segment: SegmentFile) -> list[int]:
 
 def open_segment(segment: SegmentFile) -> InputContainer:
     try:
-        return av.open(plain_name(segment.path))
+        return open_file(segment.path, format="matroska")
     except (av.FFmpegError, OSError) as error:
         raise JobError(
             f"the finished segment {segment.path} can't be read ({words_of(error)}); "

@@ -53,6 +53,9 @@ _SILENCE = {"pcm_u8": 0x80, "pcm_mulaw": 0xFF, "pcm_alaw": 0xD5}
 _USUAL_LAYOUTS = dict(enumerate(("mono", "stereo", "2.1", "4.0", "5.0", "5.1", "6.1", "7.1"), 1))
 """By the number of channels, as players and FFmpeg take them."""
 
+_MOST_SILENCE_SECONDS = 6 * 60 * 60
+"""In a track's gaps together: a wrong time may lie years ahead, and silence would fill any disk."""
+
 _GAP_SECONDS = Fraction(1, 100)
 """Shorter gaps are jitter of the packets' times."""
 
@@ -184,8 +187,9 @@ def without_gaps(
         if size and packet.pts is not None:
             time = packet.pts * packet.time_base
             end = ends.get(stream.index, time)
-            if time - end > _GAP_SECONDS:
-                filled[stream.index] = filled.get(stream.index, Fraction(0)) + time - end
+            silence = filled.get(stream.index, Fraction(0)) + time - end
+            if time - end > _GAP_SECONDS and silence <= _MOST_SILENCE_SECONDS:
+                filled[stream.index] = silence
                 for part in _silence(stream, size, end, time, packet.time_base):
                     yield now, part
                 end = time
@@ -248,11 +252,12 @@ def changed_sound(
     """A sentence for each sound that isn't the source's to the last sample, by its index there:
     the number of its packets that were left out, and seconds of silence in its gaps."""
     codecs = {stream.index: stream.codec for stream in info.streams}
+    kinds = {stream.index: stream.kind for stream in info.streams}
     for index, count in sorted(undecoded.items()):
         which = f"{count} packets are" if count > 1 else "a packet is"
         yield (
-            f"audio track {index} ({codecs[index]}): {which} damaged or of another codec, and left "
-            "out."
+            f"{kinds[index]} track {index} ({codecs[index]}): {which} damaged or of another codec, "
+            "and left out."
         )
     for index, seconds in sorted(silence.items()):
         yield (

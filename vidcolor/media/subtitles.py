@@ -25,9 +25,9 @@ from av.stream import Stream
 
 from vidcolor.errors import OutputError
 from vidcolor.frames import VideoInfo
-from vidcolor.media.ffmpeg import find_ffmpeg, plain_name
+from vidcolor.media.ffmpeg import find_ffmpeg, open_file, plain_name, reading_options
 from vidcolor.media.mp4 import subtitle_sizes
-from vidcolor.media.probe import RAW_TAGS, codec_name
+from vidcolor.media.probe import codec_name
 
 TEXT_CODECS = frozenset(
     {"subrip", "srt", "ass", "ssa", "webvtt", "mov_text", "text", "microdvd", "sami", "subviewer"}
@@ -56,7 +56,9 @@ def converted(
         return
     # MP4 is the only home of mov_text, and Matroska takes the others with exact times.
     suffix = ".mp4" if codec == "mov_text" else ".mkv"
-    with tempfile.TemporaryDirectory(prefix=".subtitles-", dir=beside.parent) as folder:
+    # A job knows by the name that a killed run left it.
+    prefix = f"{beside.name}.subtitles-"
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=beside.parent) as folder:
         target = Path(folder) / f"subtitles{suffix}"
         _run_ffmpeg(source, indexes, codec, target)
         with _opened(target, source) as container:
@@ -69,9 +71,25 @@ def converted(
 
 
 @contextmanager
+def converted_line(
+    source: Path, indexes: Sequence[int], codec: str, beside: Path
+) -> Iterator[dict[int, Stream]]:
+    """As `converted`, with one made-up line for all tracks: whether it can be done is found out at
+    once, without reading the film. Raises ConversionError."""
+    if not indexes:
+        yield {}
+        return
+    with tempfile.TemporaryDirectory(prefix=".subtitles-", dir=beside.parent) as folder:
+        line = Path(folder) / "line.srt"
+        line.write_text("1\n00:00:00,000 --> 00:00:01,000\nA line.\n", encoding="ascii")
+        with converted(line, [0], codec, beside) as found:
+            yield dict.fromkeys(indexes, found[0])
+
+
+@contextmanager
 def _opened(target: Path, source: Path) -> Iterator[InputContainer]:
     try:
-        container = av.open(plain_name(target), metadata_errors=RAW_TAGS)
+        container = open_file(target)
     except (av.FFmpegError, OSError) as error:
         # Of tracks without a single line ffmpeg writes nothing at all.
         raise ConversionError(f"the subtitle tracks of {source} hold no line.") from error
@@ -89,7 +107,7 @@ def missing_ffmpeg() -> str | None:
 
 
 def _run_ffmpeg(source: Path, indexes: Sequence[int], codec: str, target: Path) -> None:
-    film = ffmpeg.input(plain_name(source))
+    film = ffmpeg.input(plain_name(source), **reading_options())
     command = ffmpeg.output(
         *(film[str(index)] for index in indexes),
         plain_name(target),

@@ -23,9 +23,10 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
+from vidcolor.media.ffmpeg import RAW_TAGS
 from vidcolor.media.mp4 import names_any_tag
 from vidcolor.media.muxers import MP4_FAMILY, family_of
-from vidcolor.media.probe import RAW_TAGS, codec_name, is_cover
+from vidcolor.media.probe import codec_name, is_cover
 from vidcolor.media.views import WEBM_VIEWS
 from vidcolor.media.write import BITEXACT
 

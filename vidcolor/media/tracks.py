@@ -32,10 +32,11 @@ from numpy.typing import NDArray
 from vidcolor.frames import BEGINNING, END, VideoInfo
 from vidcolor.media.captions import CAPTION_CODECS
 from vidcolor.media.clock import Clock
+from vidcolor.media.ffmpeg import RAW_TAGS, reading_options
 from vidcolor.media.late import first_packets
 from vidcolor.media.matroska import HeaderError, add_sound, amend, amendable, ask_aspect
 from vidcolor.media.muxers import MP4_FAMILY, family_of, muxer_of
-from vidcolor.media.probe import RAW_TAGS, codec_name, is_cover, open_source
+from vidcolor.media.probe import codec_name, is_cover, open_source
 from vidcolor.media.sound import plain_codec
 from vidcolor.media.subtitles import TEXT_CODECS, missing_ffmpeg, mp4_palette
 from vidcolor.media.tags import kept_tags, named, tag_options, track_tags
@@ -170,6 +171,19 @@ def weigh(
     shown = np.array(sorted(between or keys), np.int64).reshape(-1, 2)
     loads = {index: Load(packets=packets[index], bytes=sizes[index]) for index in kept}
     return Weights(loads=loads, times=shown[:, 0], sizes=shown[:, 1])
+
+
+def bytes_beside(info: VideoInfo, seconds: float) -> int:
+    """About how much there is of everything but the picture in so much of a source, as far as its
+    headers say; the file's packets aren't read."""
+    total = 0.0
+    with open_source(info.path) as source:
+        for stream in source.streams:
+            if isinstance(stream, AttachmentStream):
+                total += len(stream.data)
+            elif stream.index != info.stream_index and stream.codec_context is not None:
+                total += (stream.codec_context.bit_rate or 0) / 8 * seconds
+    return round(min(total, info.path.stat().st_size))
 
 
 def _packets_of(
@@ -345,7 +359,9 @@ def _refusal(stream: Stream, muxer: str, packet: Packet[Stream] | None) -> str |
         # What went in under another name must come back under its own.
         amend(memory)
         memory.seek(0)
-        with av.open(memory, metadata_errors=RAW_TAGS) as back:
+        # Some muxers write nothing but the packet, and that is a stranger's.
+        reading = reading_options()
+        with av.open(memory, container_options=reading, metadata_errors=RAW_TAGS) as back:
             known = codec_name(back.streams[0]) == codec_name(stream)
     except (av.FFmpegError, OSError, ValueError, HeaderError) as error:
         return f"{refused} ({words_of(error)})"

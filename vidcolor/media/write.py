@@ -249,7 +249,8 @@ class SegmentWriter:
         try:
             packets = self._stream.encode(frame)
         except av.FFmpegError as error:
-            raise self._refused(error) from error
+            again = len(self._pts) > 1
+            raise (self._failed(error) if again else self._refused(error)) from error
         try:
             for packet in map(self._captioned, packets):
                 packet.time_base = _TICK
@@ -283,6 +284,13 @@ class SegmentWriter:
         with suppress(av.FFmpegError, OSError, AttributeError):
             self._out.close()
         self._release()
+
+    def _failed(self, error: Exception) -> EncoderError:
+        """Of an encoder that took a picture before: its settings can't be what is wrong."""
+        return EncoderError(
+            f"{self._codec} failed in the middle of {self._path} ({reason_of(error)}); finished "
+            "segments are kept: give the same command again to go on."
+        )
 
     def _refused(self, error: Exception) -> EncoderError:
         # What FFmpeg gives where libcuda is missing, and where it finds no GPU that encodes.

@@ -13,11 +13,13 @@ import hashlib
 import json
 import re
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidcolor.errors import WeightsError
+from vidcolor.files import irregular
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 HEAD_BYTES = 512
 """How much of a file's beginning tells what kind it is."""
+
+MOST = 4
+"""Times a file's own size that what it holds may have, unpacked."""
 
 TORCH_PICKLE_PROTOCOL = b"\x02"
 """torch.save writes this one; later ones come from elsewhere."""
@@ -51,6 +56,8 @@ def options_of(path: Path) -> dict[str, Any]:
     from safetensors import SafetensorError, safe_open
 
     try:
+        if irregular(path):
+            return {}
         with safe_open(path, "pt") as file:
             options = json.loads((file.metadata() or {})[NOTES_KEY])["options"]
     except (SafetensorError, OSError, ValueError, KeyError, TypeError):
@@ -102,6 +109,8 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     Raises WeightsError when the file is missing, no weights file, damaged, or holds code.
     """
     try:
+        if (kind := irregular(path)) not in (None, "a folder"):
+            raise WeightsError(f"{path} is {kind}, not a weights file; save it as a file first.")
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
     except FileNotFoundError:
@@ -149,6 +158,8 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
 def read_pth(path: Path, head: bytes) -> dict[str, Tensor]:
     import torch
 
+    if inflates(path):
+        raise damaged(path)
     try:
         with warnings.catch_warnings():
             # They speak to whoever wrote the file of pickle protocols and TorchScript.
@@ -158,6 +169,15 @@ def read_pth(path: Path, head: bytes) -> dict[str, Tensor]:
     except Exception as error:
         raise (refused(path, head, error) or damaged(path)) from error
     return checked_state_dict(path, content)
+
+
+def inflates(path: Path) -> bool:
+    """Whether a file is an archive that promises far more than it holds: torch packs nothing."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return sum(each.file_size for each in archive.infolist()) > MOST * path.stat().st_size
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return False
 
 
 def refused(path: Path, head: bytes, error: Exception) -> WeightsError | None:
