@@ -257,7 +257,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def test_interrupted_at_any_moment(film, wholes, seconds, tmp_path):
-    for number in cases(SAMPLE):
+    for number in cases(len(SIGNALS)):
         with case(number) as rng:
             place = Place(tmp_path / str(number), film)
             interrupted(place, wholes[MKV], rng, seconds, SIGNALS[number % len(SIGNALS)])

@@ -110,8 +110,8 @@ class Sample:
     kib: int
 
 
-def samples(run: Run, place: Place) -> Iterator[Sample]:
-    """The run's memory, twice a second until it ends."""
+def samples(run: Run, place: Place, every_seconds: float) -> Iterator[Sample]:
+    """The run's memory, until it ends."""
     status = Path(f"/proc/{run.pid}/status")
     while True:
         lines = status.read_text().splitlines()
@@ -119,7 +119,7 @@ def samples(run: Run, place: Place) -> Iterator[Sample]:
         if not resident:
             return
         yield Sample(len(place.board.opened), int(resident[0]))
-        run.pause(0.5)
+        run.pause(every_seconds)
 
 
 def peak(taken: list[Sample], start: float, end: float) -> int:
@@ -142,7 +142,7 @@ def killed_and_equal(folder: Path, seconds: int, segments: int, kills: int) -> N
     began = time.monotonic()
     whole = place_of(folder / "whole", film, segments)
     run = whole.start()
-    taken = list(samples(run, whole))
+    taken = list(samples(run, whole, seconds / 10_000))
     assert run.wait().code == 0
     assert len(whole.board.opened) == segments
     told(f"made in one go, {frames / (time.monotonic() - began):.0f} frames a second", began)
@@ -165,7 +165,7 @@ def killed_and_equal(folder: Path, seconds: int, segments: int, kills: int) -> N
         target = max(len(finished) + 1, segments * (number + 1) // (kills + 1))
         run = place.start()
         run.reach("marker", 1 + target - len(finished), HOUR_SECONDS)
-        run.kill_after(rng.uniform(0, 0.5))
+        run.kill_after(rng.uniform(0, 0.5 * seconds / 7200))
         ended = run.wait(HOUR_SECONDS)
         assert ended.code == -signal.SIGKILL, ended
         assert not place.output.exists()
