@@ -243,17 +243,17 @@ def test_removal_spares_what_only_looks_like_ours(output):
         assert sorted(left) == sorted(mine)
 
 
-def test_segments_that_are_a_link_are_emptied_of_ours_alone(output, tmp_path):
+def test_segments_that_are_a_link_are_refused(output, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    (elsewhere / "1945.mkv").touch()
+    (elsewhere / "00000.mkv").touch()
     folder_path(output).mkdir()
     (folder_path(output) / "segments").symlink_to(elsewhere)
-    with JobFolder.hold(output) as folder:
-        folder.write_job(JOB)
-        finish(folder, SEGMENTS[0])
-        folder.remove()
-    assert [path.name for path in elsewhere.iterdir()] == ["1945.mkv"]
+    with pytest.raises(JobError, match="must stay in its folder"), JobFolder.hold(output):
+        pass
+    with pytest.raises(JobError, match="must stay in its folder"):
+        JobFolder.look(output)
+    assert [path.name for path in elsewhere.iterdir()] == ["00000.mkv"]
 
 
 def test_source_and_options_are_noted_and_no_part_of_the_identity(output):

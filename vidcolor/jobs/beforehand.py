@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vidcolor.errors import JobError, OutputError, VidcolorError
+from vidcolor.errors import OutputError, VidcolorError
 from vidcolor.files import size_words
 from vidcolor.frames import Frame, Picture, PictureFormat, Plane, Segment, VideoInfo
 from vidcolor.jobs.durable import PART, writing
@@ -77,8 +77,8 @@ def try_temporary_folder() -> None:
 
 
 def refuse_target(output: Path) -> None:
-    """Raise OutputError or JobError for an output that couldn't be put in place at the end: its
-    name is too long, it is a link, or protected; or links would lead its job elsewhere."""
+    """Raise OutputError for an output that couldn't be put in place at the end: its name is too
+    long, it is a link, or protected."""
     _refuse_long(output)
     refuse_link(output)
     if output.exists() and not output.stat().st_mode & _WRITABLE:
@@ -86,13 +86,6 @@ def refuse_target(output: Path) -> None:
             f"{output} is protected against writing; choose another name with -o, or make it "
             "writable first."
         )
-    folder = folder_path(output)
-    for path in (folder, folder / "segments", folder / "lock", folder / "job.json"):
-        if path.is_symlink():
-            raise JobError(
-                f"{path} is a link, and what is written for a job must stay in its folder; delete "
-                "the link, or choose another output with -o."
-            )
 
 
 def refuse_link(output: Path) -> None:

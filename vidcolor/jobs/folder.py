@@ -332,7 +332,14 @@ class JobFolder:
         return self._segments / f"{name}.mkv", self._segments / f"{name}.json"
 
     def _refuse_strangers(self) -> None:
-        """Raise JobError when what bears the folder's name can't be a job's folder."""
+        """Raise JobError when what bears the folder's name can't be a job's folder, or links would
+        lead out of it."""
+        for path in (self.path, self._segments, self.path / "lock", self._job_file):
+            if path.is_symlink():
+                raise JobError(
+                    f"{path} is a link, and what is written for a job must stay in its folder; "
+                    "delete the link, or choose another output with -o."
+                )
         ours = ("job.json", "lock", "segments", "joined")
         try:
             entries = [path.name for path in self.path.iterdir()]
