@@ -46,7 +46,8 @@ def draw_panels(
     figure, axes = pyplot.subplots(
         len(panels),
         1,
-        figsize=(8, sum(heights)),
+        figsize=(8, sum(heights) + 0.3 * len(heights)),
+        layout="constrained",
         squeeze=False,
         gridspec_kw={"height_ratios": heights},
     )
