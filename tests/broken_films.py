@@ -433,11 +433,13 @@ def _wrong_times(facts: dict[str, Any]) -> list[str]:
     if not all("video" in each and "audio" in each for each in (before, after)):
         return []
     # What the source itself says, where that can be.
-    (_, video, _), (_, audio, _) = before["video"], before["audio"]
+    (_, video, _), (_, audio, heard) = before["video"], before["audio"]
     apart = after["video"][1] - after["audio"][1]
     # As far as in the whole film is right too: of the source the wrong time may have been mended.
     wrong = min(abs(apart - (video - audio)), abs(apart))
-    if abs(video - audio) < 1 and wrong > 2.5 * FRAME and not facts["missing"]:
+    # Where frames or sound were left out, and that was said, they end where they end.
+    told = facts["missing"] or after["audio"][2] < heard
+    if abs(video - audio) < 1 and wrong > 2.5 * FRAME and not told:
         return [f"picture and sound end {apart:+.2f} s apart"]
     return []
 

@@ -98,6 +98,8 @@ class Clock:
         self._last: int | None = None
         self._next = self._shown = BEGINNING
         self._fresh = False
+        self._before: tuple[int | None, int, int] = None, BEGINNING, BEGINNING
+        """`_last`, `_next` and `_shown` as they were before the last packet that had a time."""
         self._runs: dict[int, list[tuple[int, int]]] = {}
         self._leads: dict[int, int] = {}
         self._offsets: dict[int, int] = {}
@@ -144,11 +146,13 @@ class Clock:
         if late > self._back:
             packet.dts = None  # one of them is wrong, and a clock isn't told by it
         if packet.dts is not None:
+            self._forgive(packet.dts)
             jumped = self._last is not None and self._is_jump(packet.dts + self._offset)
             if jumped:
                 self._begin_spell(packet)
             self._fresh = jumped
             packet.dts += self._offset
+            self._before = self._last, self._next, self._shown
             self._last = self._next = packet.dts
         if packet.pts is not None:
             packet.pts += self._offset
@@ -169,6 +173,19 @@ class Clock:
             # A still picture may be shown for long, while its sound goes on.
             return dts - self._sound_until() > _LAG_SECONDS * self._second
         return dts < self._last - self._back
+
+    def _forgive(self, dts: int) -> None:
+        """Forget the last packet where it alone had another time, and one at `dts` goes on from the
+        one before it: that is damage, and no jump."""
+        last, expected, shown = self._before
+        offset = self.spells[-2].offset if self._fresh else self._offset
+        if last is None or self._last is None or not last < dts + offset <= expected + self._back:
+            return
+        if self._fresh:
+            self.spells.pop()
+        elif self._last <= expected + self._back:
+            return
+        self._last, self._next, self._shown, self._fresh = last, expected, shown, False
 
     def _sound_until(self) -> int:
         """How far sound that was there with the picture's last packet has gone on."""
@@ -299,41 +316,55 @@ def without_strays(packets: Iterable[Packet[Any]]) -> Iterator[Packet[Any]]:
     """Packets; those of sound and picture whose time runs far ahead, and that others of their
     stream follow with times as before, lose theirs: it is damaged, and the mux and the reader would
     make all that comes after follow it."""
-    last: dict[int, Fraction] = {}
-    held: list[Packet[Any]] = []
-    size, index, jump = 0, -1, Fraction(0)
+    last: dict[int, float] = {}
+    seconds, packets = _Seconds(), iter(packets)
     for packet in packets:
-        time = _seconds_of(packet)
-        if held:
-            held.append(packet)
-            size += packet.size
-            mine = packet.stream_index == index and time is not None
-            back = mine and time is not None and time < jump - _AHEAD_SECONDS / 2
-            if not back and len(held) < _HELD_PACKETS and size < _HELD_BYTES:
-                continue
-            for each in held if back else ():
-                if each.stream_index == index and (_seconds_of(each) or 0) >= jump:
-                    each.pts = each.dts = None
+        time = seconds.of(packet)
+        usual = time is None or time - last.get(packet.stream_index, time) <= _AHEAD_SECONDS
+        for each in [packet] if usual else _until_back(packet, packets, seconds):
+            if (shown := seconds.of(each)) is not None:
+                last[each.stream_index] = shown
+            yield each
+
+
+def _until_back(
+    first: Packet[Any], packets: Iterator[Packet[Any]], seconds: _Seconds
+) -> list[Packet[Any]]:
+    """A packet whose time has run ahead, and those behind it up to one of its stream whose time is
+    as before: then the times that ran ahead are taken away. Where none comes soon, all is right."""
+    held, size = [first], first.size
+    ahead = (seconds.of(first) or 0) - _AHEAD_SECONDS / 2
+    for packet in packets:
+        held.append(packet)
+        size += packet.size
+        time = seconds.of(packet)
+        if packet.stream_index == first.stream_index and time is not None and time < ahead:
             for each in held:
-                if (shown := _seconds_of(each)) is not None:
-                    last[each.stream_index] = shown
-            yield from held
-            held, size = [], 0
-        elif time is not None and time - last.get(packet.stream_index, time) > _AHEAD_SECONDS:
-            held, index, jump = [packet], packet.stream_index, time
-        else:
-            if time is not None:
-                last[packet.stream_index] = time
-            yield packet
-    yield from held
+                if each.stream_index == first.stream_index and (seconds.of(each) or 0) >= ahead:
+                    each.pts = each.dts = None
+            break
+        if len(held) >= _HELD_PACKETS or size >= _HELD_BYTES:
+            break
+    return held
 
 
-def _seconds_of(packet: Packet[Any]) -> Fraction | None:
-    """When a packet of sound or picture is decoded; None of any other, and where it doesn't say."""
-    ticks = packet.dts if packet.dts is not None else packet.pts
-    if ticks is None or not packet.size or packet.stream.type not in ("audio", "video"):
-        return None
-    return ticks * packet.time_base
+class _Seconds:
+    """When packets of sound and picture are decoded; a long film has a million of them."""
+
+    def __init__(self) -> None:
+        self._ticks: dict[int, float] = {}
+        """Seconds of a tick, by stream; 0 for what is neither."""
+
+    def of(self, packet: Packet[Any]) -> float | None:
+        """None of a packet that doesn't say, and of those of other kinds."""
+        ticks = packet.dts if packet.dts is not None else packet.pts
+        if ticks is None or not packet.size:
+            return None
+        index = packet.stream_index
+        if index not in self._ticks:
+            timed = packet.stream.type in ("audio", "video")
+            self._ticks[index] = float(packet.time_base) if timed else 0.0
+        return ticks * self._ticks[index] if self._ticks[index] else None
 
 
 def read_clock(container: InputContainer, stream: VideoStream) -> Clock:
