@@ -290,7 +290,8 @@ def mixed(film: Film, way: Way, parts: list[Part]) -> Floats:
         network = film_network()
         share = np.float32(network.config.class_share)
         heads = mean_of(film.ab_heads, parts, 0.0)
-        return np.asarray(share * decoded(film, parts) + (1 - share) * heads, np.float32)
+        mixed = share * decoded(film, parts) + (1 - share) * heads
+        return np.asarray(network.config.strength * mixed, np.float32)
     return mean_of(film.predictions, parts, way.robust)
 
 

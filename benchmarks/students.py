@@ -93,7 +93,11 @@ class Run:
         return " ".join([*words, *(f"--set {change}" for change in changes)])
 
 
-CLASSES = {"objective.name": "classes-313", "options.class_share": 1.0}
+CLASSES = {
+    "objective.name": "classes-313",
+    "options.class_share": 1.0,
+    "options.strength": 1.0,
+}
 """The class head of compact, alone."""
 
 CURED = {"options.enlarge": "resize"}

@@ -7,6 +7,12 @@ import signal
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def heap_as_it_is(monkeypatch):
+    """A training keeps the memory that its process frees; this process has other tests to come."""
+    monkeypatch.setattr("vidcolor.heap.keep", bool)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def interruptible():
     """Let Ctrl-C reach the programs that tests start, even where a shell has this one ignore it."""

@@ -28,6 +28,7 @@ ROWS = (
         "files",
         "threads",
         "heap",
+        "locks",
     ),
     (
         "media",

@@ -64,16 +64,17 @@ def test_half_precision_keeps_the_colours_of_full():
     assert np.abs(half - full).mean() < 0.02 * np.abs(full).std() + 0.2
 
 
-def test_the_mixture_is_between_the_heads():
+@pytest.mark.parametrize(("share", "strength"), [(0.25, 1.0), (0.25, 1.5), (0.0, 1.5)])
+def test_the_mixture_is_between_the_heads(share, strength):
     torch.manual_seed(0)
-    model = CompactModel(CompactConfig(class_share=0.25)).eval()
+    model = CompactModel(CompactConfig(class_share=share, strength=strength)).eval()
     planes = torch.from_numpy(lightness(1, (64, 64)))[:, None]
     with torch.inference_mode():
         heads = model.heads(planes)
         classes = model.decode_classes(heads.logits)
         mixed = model(planes)
     wide = torch.nn.functional.interpolate(classes, scale_factor=2.0, mode="bilinear")
-    torch.testing.assert_close(mixed, 0.25 * wide + 0.75 * heads.ab)
+    torch.testing.assert_close(mixed, strength * (share * wide + (1 - share) * heads.ab))
 
 
 @pytest.mark.parametrize("name", ["cuda:7", "abacus", "xpu"])

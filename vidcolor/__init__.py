@@ -15,6 +15,8 @@ Importing it is quick: each name below is fetched from its module when it is fir
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from vidcolor.threads import quiet_threads
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
@@ -73,6 +75,9 @@ __all__ = [
     "load_model",
     "preview",
 ]
+
+# Whoever imports torch next, has it quiet.
+quiet_threads()
 
 # What iterates over frames isn't called `frames`, as a module of the package has that name: an
 # attribute would be the function until somebody imports the module, and the module from then on.

@@ -46,13 +46,10 @@ from vidcolor.previews import (
     refuse_empty,
 )
 from vidcolor.settings import Settings, field_names, nearest
-from vidcolor.threads import quiet_threads
 
 if TYPE_CHECKING:
     from vidcolor.inference import Engine
     from vidcolor.stills import Hint, StillOutcome
-
-quiet_threads()
 
 Name = str | os.PathLike[str]
 """A file's name."""

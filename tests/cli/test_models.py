@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import pty
@@ -19,7 +20,7 @@ from tests.models.published import BODY, OTHER, publish, put_in_cache
 from tests.models.servers import Reply, Server, dead_url
 from vidcolor.cli import run_arguments
 from vidcolor.models import registry
-from vidcolor.models.catalogue import OFFICIAL, cached_path
+from vidcolor.models.catalogue import COMPANIONS, EMBEDDING, OFFICIAL, cached_path
 from vidcolor.models.downloads import part_path
 from vidcolor.models.registry import MODELS, bundled_weights, entry_of
 from vidcolor.models.weights import sha256_of
@@ -267,6 +268,17 @@ def test_pull_from_other_addresses(run, monkeypatch, tmp_path, caplog):
     stick = cached_path("eccv16").rename(tmp_path / "stick.pth")
     assert run("pull", "eccv16", "--from", stick)[0] == 0
     assert cached_path("eccv16").read_bytes() == BODY
+
+
+def test_pull_of_the_classifier_that_deepcolor_asks(run, monkeypatch, tmp_path):
+    """It is no network of the list, and what the networks' error and the pages tell to pull."""
+    ours = replace(COMPANIONS[EMBEDDING], sha256=hashlib.sha256(BODY).hexdigest())
+    monkeypatch.setitem(COMPANIONS, EMBEDDING, ours)
+    stick = tmp_path / "stick.pth"
+    stick.write_bytes(BODY)
+    pulled = run("pull", "inception-resnet-v2", "--from", stick)
+    assert pulled == (0, f"{cached_path(EMBEDDING)}\n", "")
+    assert cached_path(EMBEDDING).read_bytes() == BODY
 
 
 @pytest.mark.parametrize(

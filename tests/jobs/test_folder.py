@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from vidcolor import locks
 from vidcolor.errors import JobError, OutputError
 from vidcolor.frames import Segment
 from vidcolor.jobs import durable
@@ -417,16 +418,16 @@ def test_a_second_process_is_told_so(output):
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks on Windows")
 def test_looking_at_a_lock_doesnt_disturb(output):
     lock = folder_path(output) / "lock"
-    assert not durable.is_locked(lock)
+    assert not locks.is_locked(lock)
     assert not lock.parent.exists()
     with JobFolder.hold(output):
-        assert durable.is_locked(lock)
+        assert locks.is_locked(lock)
         assert lock.read_text() == str(os.getpid())
         with pytest.raises(JobError), JobFolder.hold(output):
             pass
     with JobFolder.hold(output) as folder:
         folder.write_job(JOB)
-    assert not durable.is_locked(lock)
+    assert not locks.is_locked(lock)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks on Windows")

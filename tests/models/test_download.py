@@ -13,6 +13,7 @@ import pytest
 
 from tests.models.published import BODY, OTHER, publish, put_in_cache
 from tests.models.servers import Reply, Server, dead_url
+from vidcolor import locks
 from vidcolor.errors import OutputError, UsageError, WeightsError
 from vidcolor.models import downloads
 from vidcolor.models.catalogue import cached_path, find_cached, seal_path
@@ -288,18 +289,17 @@ def test_a_second_download_stays_away() -> None:
 def test_a_download_that_another_process_ended_meanwhile(monkeypatch) -> None:
     """The other one gives its part its name between our opening it and our lock on it."""
     begin_part(BODY)
-    lock = downloads.lock
-    locked: list[Path] = []
+    held: list[str] = []
 
-    def end_the_other(file, path) -> None:
-        if not locked:
+    def end_the_other(file):
+        if not held:
             part().rename(cached_path("eccv16"))
-        locked.append(path)
-        lock(file, path)
+        held.append(file.name)
+        return locks.hold(file)
 
-    monkeypatch.setattr(downloads, "lock", end_the_other)
+    monkeypatch.setattr(downloads, "hold", end_the_other)
     assert download("eccv16", urls=[dead_url()]) == cached_path("eccv16")
-    assert len(locked) == 2
+    assert len(held) == 2
     assert cached_path("eccv16").read_bytes() == BODY
     assert not part().exists()
 

@@ -30,4 +30,6 @@ def test_the_backbone_fits_the_encoder(tmp_path):
     arrays = np.load(path)
     last = model.state_dict()["blocks.16.layers.4.weight"].numpy()
     np.testing.assert_array_equal(last, arrays["50.weight"].astype(np.float32))
+    top = model.state_dict()["top.0.weight"].numpy()
+    np.testing.assert_array_equal(top, arrays["51.weight"].astype(np.float32))
     assert float(model.stem.weight.detach()[:, 1:].abs().max()) == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -60,6 +62,35 @@ def test_a_few_steps_lower_it(truth, network, name):
         optimizer.step()
         losses.append(total.item())
     assert losses[-1] < losses[0]
+
+
+def test_hints_teach_the_keys_in_half_precision(truth):
+    """One of two pictures has a hint; what it reaches is learned from, in 16 bits, too."""
+    torch.manual_seed(0)
+    model = CompactModel().train()
+    hints = torch.zeros(2, 3, 32, 32)
+    hints[1, :2, 8:14, 8:14] = truth.ab[1, :, 8:14, 8:14]
+    hints[1, 2, 8:14, 8:14] = 1
+    with torch.autocast("cpu", torch.bfloat16):
+        total, _ = make_objective("two-heads", ObjectiveOptions())(
+            model, replace(truth, hints=hints)
+        )
+    total.backward()
+    gradient = model.hint_reach.key.weight.grad
+    assert gradient is not None
+    assert gradient.isfinite().all()
+    assert gradient.abs().max() > 0
+
+
+def test_a_wide_knee_squares_what_a_narrow_one_takes_straight(truth):
+    oracle = Oracle()
+    oracle.answer = truth.ab + 20.0
+    narrow, wide = (
+        float(make_objective("smooth-l1", ObjectiveOptions(knee=knee))(oracle, truth).total)
+        for knee in (10.0, 40.0)
+    )
+    # In steps of a bin: 2 - 1/2, and 2 * 2 / (2 * 4).
+    assert (narrow, wide) == pytest.approx((1.5, 0.5))
 
 
 def test_every_objective_is_tried():

@@ -211,6 +211,19 @@ def test_longer_is_gone_on_with(train, tmp_path):
     assert [row["step"] for row in steps_of(tmp_path)] == [1, 2, 3, 4]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no flock there")
+def test_two_runs_in_one_folder(train, photos, tmp_path):
+    """The second is refused, and touches nothing of the first."""
+    first = Training(recipe_for(photos), photos, tmp_path, Machine(device="cpu"))
+    before = sorted(tmp_path.iterdir())
+    code, out, err = train("ucsd-eleven", tmp_path)
+    assert (code, out) == (1, "")
+    assert f"is working on the training in {tmp_path}; wait until it is done" in err
+    assert sorted(tmp_path.iterdir()) == before
+    first.finish()
+    assert train("ucsd-eleven", tmp_path, "--set", "steps=1")[0] == 0
+
+
 def test_a_full_disk_loses_no_checkpoint(photos, tmp_path, monkeypatch):
     run_to_end(photos, tmp_path)
     before = (tmp_path / CHECKPOINT).read_bytes()
@@ -227,7 +240,8 @@ def test_a_full_disk_loses_no_checkpoint(photos, tmp_path, monkeypatch):
     with pytest.raises(TrainingError, match=r"No space left on device.*is whole; make room"):
         training.save()
     assert (tmp_path / CHECKPOINT).read_bytes() == before
-    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".pt", ".safetensors"]
+    names = {"checkpoint.pt", "lock", "ucsd-eleven.safetensors"}
+    assert {path.name for path in tmp_path.iterdir()} == names
 
 
 def test_two_devices_learn_as_one_and_one_of_them_speaks(photos, tmp_path):

@@ -45,7 +45,6 @@ from vidcolor.cli.run import run_command
 from vidcolor.cli.train import EPILOG as TRAIN_EPILOG
 from vidcolor.cli.train import train_command
 from vidcolor.errors import UsageError, VidcolorError
-from vidcolor.threads import quiet_threads
 
 INTERRUPTED = 130
 FAILED = 1
@@ -82,7 +81,6 @@ app.command("doctor", epilog=DOCTOR_EPILOG)(doctor_command)
 
 def main() -> NoReturn:
     """Run the command in sys.argv and exit with its code."""
-    quiet_threads()
     plain_output()
     caught = catch_signals()
     code = run_arguments(sys.argv[1:])

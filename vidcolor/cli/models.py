@@ -71,9 +71,9 @@ STATES = {
 
 
 def complete_published(begun: str) -> list[str]:
-    from vidcolor.models.catalogue import OFFICIAL
+    from vidcolor.models.catalogue import COMPANIONS, OFFICIAL
 
-    return [name for name in OFFICIAL if name.startswith(begun)]
+    return [name for name in (*OFFICIAL, *COMPANIONS) if name.startswith(begun)]
 
 
 # list
@@ -331,30 +331,32 @@ def pull_command(
     ] = False,
 ) -> None:
     """Download published weights, check them, and print where they are."""
+    from vidcolor.models.catalogue import COMPANIONS
     from vidcolor.models.registry import entry_of
 
-    entries = [entry_of(name) for name in dict.fromkeys(names)]
-    refuse_unpublished(entries, sources)
-    for entry in entries:
-        if entry.official:
-            print(pull(entry.name, sources, force=force), flush=True)
+    # A companion colours nothing itself, and so is no network of the registry.
+    wanted = {name: None if name in COMPANIONS else entry_of(name) for name in names}
+    refuse_unpublished([entry for entry in wanted.values() if entry is not None])
+    if sources and len(wanted) > 1:
+        raise UsageError(
+            f"--from was given for {len(wanted)} networks; pull each with a command of its own."
+        )
+    for name, entry in wanted.items():
+        if entry is None or entry.official:
+            print(pull(name, sources, force=force), flush=True)
         else:
             what = "no weights" if entry.formula else "no download: its weights are in the package"
-            print(f"{entry.name} needs {what}.", flush=True)
+            print(f"{name} needs {what}.", flush=True)
 
 
-def refuse_unpublished(entries: Sequence[ModelEntry], sources: Sequence[str] | None) -> None:
-    """Raise UsageError where there is nothing to download, or it isn't clear for which network."""
+def refuse_unpublished(entries: Sequence[ModelEntry]) -> None:
+    """Raise UsageError where there is nothing to download."""
     for entry in entries:
         if not (entry.official or entry.bundled or entry.formula):
             raise UsageError(
                 f"nobody has published weights of {entry.name}; give a file of your own with "
                 "--weights FILE where you use it."
             )
-    if sources and len(entries) > 1:
-        raise UsageError(
-            f"--from was given for {len(entries)} networks; pull each with a command of its own."
-        )
 
 
 def pull(name: str, sources: Sequence[str] | None, *, force: bool) -> Path:

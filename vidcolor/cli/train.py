@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vidcolor import heap
 from vidcolor.cli.escapes import printable
 from vidcolor.cli.options import Debug
 from vidcolor.errors import UsageError
@@ -116,6 +117,7 @@ def train_command(
     from vidcolor.training.trainer import Machine
 
     set_threads(threads)
+    heap.keep()
     machine = Machine(device=device, precision=precision, workers=workers)
     outcomes = [
         train_one(name, each, data, out / name, machine, as_json=as_json) for name, each in runs

@@ -31,14 +31,13 @@ from vidcolor.jobs.durable import (
     PART,
     file_sha256,
     put_in_place,
-    refuse_locked,
     refuse_unwritable,
     sync_folder,
-    take_lock,
     write_json,
     writing,
 )
 from vidcolor.jobs.identity import Identity, differences
+from vidcolor.locks import refuse_locked, take_lock
 
 if TYPE_CHECKING:
     from vidcolor.media.write import SegmentRecord

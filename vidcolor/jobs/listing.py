@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Literal
 
 from vidcolor.errors import JobError, OutputError
-from vidcolor.jobs.durable import is_locked
 from vidcolor.jobs.folder import Job, JobFolder, holds_job, output_of
+from vidcolor.locks import is_locked
 
 State = Literal["unfinished", "finished, kept", "damaged"]
 

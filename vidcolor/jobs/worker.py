@@ -31,7 +31,6 @@ from vidcolor.jobs.folder import Finished, JobFolder
 from vidcolor.jobs.making import SegmentMaker
 from vidcolor.media.choice import EncoderChoice
 from vidcolor.settings import Settings
-from vidcolor.threads import quiet_threads
 
 WRITTEN_SECONDS = 0.1
 """What was written is told no more often than this."""
@@ -102,7 +101,6 @@ Message = Opened | Written | Made | Idle | Said | Failed
 
 def main() -> None:
     """What the process runs."""
-    quiet_threads()
     starter = _Starter()
     try:
         _work(starter)

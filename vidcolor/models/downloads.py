@@ -21,6 +21,7 @@ from io import BufferedRandom
 from pathlib import Path
 
 from vidcolor.errors import OutputError, WeightsError
+from vidcolor.locks import hold, still_there
 from vidcolor.models.addresses import (
     Address,
     AddressError,
@@ -51,8 +52,6 @@ MOST = 1.25
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that are here and the bytes there will be, None where nobody says."""
-
-_NO_LOCKS_HERE = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +143,11 @@ def part_of(target: Path) -> Iterator[BufferedRandom]:
     path = part_path(target)
     while True:
         with path.open("a+b") as file:
-            lock(file, path)
+            if hold(file) is False:
+                raise WeightsError(
+                    f"another process is downloading {path.name} at this moment; wait until it is "
+                    "done."
+                )
             if not still_there(file, path):
                 # Whoever had it finished between our opening and our lock.
                 continue
@@ -154,30 +157,6 @@ def part_of(target: Path) -> Iterator[BufferedRandom]:
                 if not file.closed and file.seek(0, os.SEEK_END) == 0:
                     path.unlink(missing_ok=True)
             return
-
-
-def lock(file: BufferedRandom, path: Path) -> None:
-    """Keep a second download of the same file away until this one ends."""
-    if sys.platform == "win32":
-        return
-    import fcntl
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise WeightsError(
-            f"another process is downloading {path.name} at this moment; wait until it is done."
-        ) from None
-    except OSError as error:
-        if error.errno not in _NO_LOCKS_HERE:
-            raise
-
-
-def still_there(file: BufferedRandom, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 # One address

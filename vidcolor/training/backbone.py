@@ -18,9 +18,9 @@ from vidcolor.models.compact import CompactModel
 def load_backbone(model: CompactModel, path: Path) -> None:
     """Start the encoder from MobileNetV2's ImageNet convolutions (BatchNorm folded in).
 
-    path: an .npz with `NN.weight` and `NN.bias` in forward order; the last 1x1 is left out. The
-    three colour planes of its first convolution become the one of lightness, and the hint
-    planes start at zero. Raises TrainingError when a shape differs.
+    path: an .npz with `NN.weight` and `NN.bias` in forward order. The three colour planes of its
+    first convolution become the one of lightness, and the hint planes start at zero.
+    Raises TrainingError when a shape differs.
     """
     if not path.is_file():
         raise TrainingError(
@@ -32,7 +32,7 @@ def load_backbone(model: CompactModel, path: Path) -> None:
             arrays = dict(file)
     except (OSError, ValueError, TypeError) as error:
         raise TrainingError(f"the backbone {path} can't be read: {error}.") from error
-    convs = [model.stem, *(m for m in model.blocks.modules() if isinstance(m, nn.Conv2d))]
+    convs = [model.stem, *convolutions(model.blocks), *convolutions(model.top)]
     for i, conv in enumerate(convs):
         if f"{i:02d}.weight" not in arrays or f"{i:02d}.bias" not in arrays:
             raise TrainingError(f"the backbone {path} lacks the convolution {i:02d}.")
@@ -47,3 +47,8 @@ def load_backbone(model: CompactModel, path: Path) -> None:
             )
         conv.weight.data.copy_(weight)
         conv.bias.data.copy_(torch.from_numpy(arrays[f"{i:02d}.bias"]))
+
+
+def convolutions(part: nn.Module) -> list[nn.Conv2d]:
+    """The convolutions of `part`, in forward order."""
+    return [m for m in part.modules() if isinstance(m, nn.Conv2d)]

@@ -40,6 +40,9 @@ class State(TypedDict):
     random: Tensor
     """State of torch's random numbers on the CPU."""
 
+    device_random: Tensor | None
+    """The same of the leader's device, which dropout draws from; None where that is the CPU."""
+
     best: float
     """The best reading so far, dB."""
 

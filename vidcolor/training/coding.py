@@ -66,9 +66,13 @@ class SoftCoder:
 
     def cross_entropy(self, scores: Tensor, ab: Tensor, *, rebalanced: bool) -> Tensor:
         """Of scores (N, 313, h, w) and true ab (N, 2, h, w): (N, h, w), 0 for gray pictures."""
-        indices, shares = self.encode(ab)
-        log_p = torch.log_softmax(scores.float(), 1)
-        entropy = -(shares * log_p.gather(1, indices)).sum(1)
+        # Bins last, as channels_last has them in memory: nothing is laid out anew.
+        scores = scores.permute(0, 2, 3, 1).float()
+        cells = self._cells(ab)
+        indices, shares = self._on(ab.device, self._indices, self._shares)
+        # The shares sum to 1, so that sum(share * log p) = sum(share * score) - log sum(exp score).
+        picked = (shares[cells] * scores.gather(-1, indices[cells])).sum(-1)
+        entropy = scores.logsumexp(-1) - picked
         if rebalanced:
             entropy = entropy * self.weights(ab)
         return entropy * colored(ab)[:, None, None]

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple, Protocol, TypeVar, cast
 
 import numpy as np
@@ -98,6 +99,10 @@ class ObjectiveOptions:
     ab_share: float = 1.0
     """Of two-heads: the weight of the ab head beside the class head."""
 
+    knee: float = GRID
+    """Of smooth-l1 and two-heads: the Lab units up to which a distance counts squared. A small one
+    teaches the median of likely colours, a large one their mean, which is less gray."""
+
     perceptual: float = 0.0
     """Weight of the perceptual loss beside the objective."""
 
@@ -113,7 +118,7 @@ def make_objective(
     makers: dict[str, Callable[[], Objective]] = {
         "mse": lambda: AbDistance(F.mse_loss, options.unit),
         "l1": lambda: AbDistance(F.l1_loss, options.unit),
-        "smooth-l1": lambda: AbDistance(F.smooth_l1_loss, GRID),
+        "smooth-l1": lambda: AbDistance(smooth_l1(options.knee), GRID),
         "rgb-mse": lambda: RgbDistance(F.mse_loss),
         "rgb-l1": lambda: RgbDistance(F.l1_loss),
         "classes-121": lambda: Classes121(options, prior),
@@ -213,14 +218,15 @@ class TwoHeads:
     def __init__(self, options: ObjectiveOptions, prior: NDArray[np.float64] | None) -> None:
         self.coder = coder_of(options, prior)
         self.rebalanced = options.rebalance != "none"
-        self.ab_share = options.ab_share
+        self.ab_share, self.distance = options.ab_share, smooth_l1(options.knee, reduction="none")
 
     def __call__(self, network: ColorModel, truth: Truth) -> Losses:
         heads = of_kind(network, CompactModel, "two-heads").heads(truth.lightness, truth.hints)
         small = F.interpolate(truth.ab, size=heads.logits.shape[2:], mode="area")
         classes = self.coder.cross_entropy(heads.logits, small, rebalanced=self.rebalanced).mean()
         half = F.interpolate(truth.ab, size=heads.ab.shape[2:], mode="area")
-        distance = F.smooth_l1_loss(heads.ab.float() / GRID, half / GRID, reduction="none").sum(1)
+        guess = heads.attention.pull(heads.ab) if heads.attention is not None else heads.ab
+        distance = self.distance(guess / GRID, half / GRID).sum(1)
         ab = (distance * colored(truth.ab)[:, None, None]).mean()
         total = classes + self.ab_share * ab
         return Losses(total, {"classes": classes.detach(), "ab": ab.detach()})
@@ -238,6 +244,11 @@ class WithPerceptual:
         ab = predicted_ab(network, truth)
         features = self.perceptual(truth.lightness, ab, truth.ab)
         return Losses(total + self.share * features, {**parts, "features": features.detach()})
+
+
+def smooth_l1(knee: float, *, reduction: str = "mean") -> Distance:
+    """Of ab in steps of a bin, squared up to `knee` Lab units and straight beyond."""
+    return partial(F.smooth_l1_loss, beta=knee / GRID, reduction=reduction)
 
 
 def coder_of(options: ObjectiveOptions, prior: NDArray[np.float64] | None) -> SoftCoder:

@@ -60,6 +60,7 @@ class ObjectiveRecipe:
     unit: float = 110.0
     neighbours: int = 5
     ab_share: float = 1.0
+    knee: float = 10.0
     perceptual: float = 0.0
 
 

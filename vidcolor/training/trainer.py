@@ -17,6 +17,7 @@ import copy
 import logging
 import math
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from vidcolor.errors import TrainingError, VidcolorError
+from vidcolor.locks import take_lock
 from vidcolor.models.color_model import ColorModel
 from vidcolor.models.compact import CompactModel
 from vidcolor.models.deepcolor import DeepColorModel
@@ -102,7 +104,8 @@ class Trainee(nn.Module):
 @dataclass
 class Training:
     """One run. Reading sources, building the network and finding a checkpoint happen at once, so
-    that what doesn't fit is said before the first step. Raises TrainingError and WeightsError."""
+    that what doesn't fit is said before the first step; from then until it is finished no other
+    process may train in `out`. Raises TrainingError, WeightsError and OSError."""
 
     recipe: Recipe
     folder: Path
@@ -113,6 +116,7 @@ class Training:
         self.fabric = open_fabric(self.machine)
         self.fabric.seed_everything(self.recipe.seed, verbose=False)
         self.out.mkdir(parents=True, exist_ok=True)
+        self._unlock = self._lock()
         self.learned, self.measured = data_sets(self.recipe, self.folder)
         self.loader = Loader(
             self.learned,
@@ -126,6 +130,8 @@ class Training:
         most = schedule.epochs * self.loader.steps
         self.total = min(schedule.steps, most) if schedule.steps else most
         network = build_network(self.recipe, self.folder)
+        # The layout in which convolutions are quickest, and in which SoftCoder reads scores.
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         trainee = Trainee(network, self._objective())
         optimizer = make_optimizer(network, self.recipe.optimizer)
         self.average = copy.deepcopy(network).eval() if self.recipe.ema else None
@@ -176,6 +182,7 @@ class Training:
         path = self.out / f"{self.recipe.network}.safetensors"
         if self.leads:
             put_weights(path, (self.average or self.network).state_dict(), self.recipe)
+        self._unlock()
         return path
 
     def save(self) -> None:
@@ -190,9 +197,29 @@ class Training:
                     average=self.average.state_dict() if self.average else None,
                     optimizer=self._optimizer.state_dict(),
                     random=torch.get_rng_state(),
+                    device_random=device_random(self.fabric.device),
                     best=self.best,
                 ),
             )
+
+    def _lock(self) -> Callable[[], object]:
+        """Keep other processes out of `out`; what lets them in again. Raises TrainingError, and
+        where there are several devices in each one's process."""
+        refused = ""
+        unlock: Callable[[], object] = bool
+        if self.leads:
+            try:
+                lock = take_lock(
+                    self.out / "lock", f"the training in {self.out}", refusal=TrainingError
+                )
+                # A run that is given up, by an error or by its caller, lets others in as well.
+                unlock = weakref.finalize(self, lock.close)
+            except TrainingError as error:
+                refused = str(error)
+        # The others would wait for the leader.
+        if refused := self.fabric.broadcast(refused):
+            raise TrainingError(refused)
+        return unlock
 
     def _learn(self, batch: Batch) -> dict[str, float]:
         truth = self.truth_of(batch)
@@ -254,6 +281,7 @@ class Training:
             unit=given.unit,
             neighbours=given.neighbours,
             ab_share=given.ab_share,
+            knee=given.knee,
             perceptual=given.perceptual,
         )
         counted = None
@@ -273,7 +301,23 @@ class Training:
                 "away to begin anew."
             ) from error
         torch.set_rng_state(state["random"])
+        set_device_random(self.fabric.device, state.get("device_random"))
         self.step, self.best = state["step"], state["best"]
+
+
+def device_random(device: torch.device) -> Tensor | None:
+    """State of a device's own random numbers; None for the CPU's, which are torch's."""
+    if device.type == "cuda":
+        return torch.cuda.get_rng_state(device)
+    return torch.mps.get_rng_state() if device.type == "mps" else None
+
+
+def set_device_random(device: torch.device, state: Tensor | None) -> None:
+    """Go on from such a state, where there is one and the device is of its kind."""
+    if state is not None and device.type == "cuda":
+        torch.cuda.set_rng_state(state, device)
+    elif state is not None and device.type == "mps":
+        torch.mps.set_rng_state(state)
 
 
 def open_fabric(machine: Machine) -> Any:
