@@ -40,7 +40,7 @@ $(SAMPLE): examples/make_sample.py | $(VENV)/demo.stamp
 	$(BIN)/python examples/make_sample.py $@
 
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n logical --dist loadfile
 
 test-long: $(VENV)/dev.stamp
 	$(BIN)/pytest -m long

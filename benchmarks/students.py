@@ -93,7 +93,11 @@ class Run:
         return " ".join([*words, *(f"--set {change}" for change in changes)])
 
 
+OURS = {"size": 128, "batch": 32, "steps": 300}
+"""For compact."""
+
 CLASSES = {
+    **OURS,
     "objective.name": "classes-313",
     "options.class_share": 1.0,
     "options.strength": 1.0,
@@ -104,9 +108,9 @@ CURED = {"options.enlarge": "resize"}
 CIFAR = {"size": 32, "options.side": 32}
 
 RUNS = (
-    Run("compact", "compact", {"steps": 300}),
-    Run("compact-classes", "compact", {**CLASSES, "objective.rebalance": "none", "steps": 300}),
-    Run("compact-rebalanced", "compact", {**CLASSES, "objective.rebalance": "prior", "steps": 300}),
+    Run("compact", "compact", OURS),
+    Run("compact-classes", "compact", {**CLASSES, "objective.rebalance": "none"}),
+    Run("compact-rebalanced", "compact", {**CLASSES, "objective.rebalance": "prior"}),
     Run("eccv16", "eccv16", {**SMALL, "batch": 20, "lr": 3e-4, "steps": 300}),
     Run("siggraph17", "siggraph17", {**SMALL, "batch": 16, "lr": 1e-4, "steps": 240}),
     Run("osnabrueck-121", "osnabrueck-121", {**SMALL, "steps": 400}),

@@ -56,7 +56,6 @@ def test_every_value_has_its_origin(file):
         "anchor_every": "preset best",
         "smoothing": "preset best",
         "analysis_side": "preset best",
-        "mirrored": "preset best",
         "saturation": str(file),
         "crf": "--crf",
         "encoder_options": "--encoder-option",

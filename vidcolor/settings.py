@@ -106,7 +106,7 @@ class Settings:
 
     mirrored: bool = False
     """Whether the network sees what it looks at twice, as it is and mirrored, for the mean of both.
-    Turn it on for colours a little nearer to the truth, at twice the network's time."""
+    Turn it on for a network whose answers lean to one side, at twice the network's time."""
 
     smoothing: bool = True
     """Gather each frame's colour along the flow from the anchors around it, so that it holds still.

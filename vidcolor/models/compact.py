@@ -141,13 +141,17 @@ class Heads(NamedTuple):
 class HintReach(nn.Module):
     """Attention from every place to the hints: near ones whose features are like their own count.
 
-    The share of a hint is exp(-(|key - key'|^2 + (distance / REACH)^4)): 1 where it was put. The
+    The share of a hint is exp(-(s |key - key'|^2 + (distance / REACH)^4)): 1 where it was put. The
     keys find its object; distance hardly counts near it, and ends what they may do further off. The
     kernel is our own.
     """
 
     KEYS, REACH = 16, 0.25
     """Channels of a key; the distance where a share is at most 1/e, in sides of the picture."""
+
+    SELECTIVITY = 3.0
+    """s, in use; 1 in training. What errs least on average spreads a hint over its neighbours, and
+    people want it to stop at an edge."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -170,6 +174,8 @@ class HintReach(nn.Module):
         grid = torch.stack(torch.meshgrid(*axes, indexing="ij")).flatten(1).T / self.REACH
         away = squared_distances(grid[places], grid)
         unlike = squared_distances(there.transpose(1, 2), keys.transpose(1, 2))
+        if not self.training:
+            unlike = self.SELECTIVITY * unlike
         shares = torch.exp(-(unlike + away.square())) * found[:, :, None]
         wanted = picked[:, :2] / picked[:, 2:].clamp(min=1e-6)
         return HintAttention(shares.view(n, -1, h, w), wanted, places)
