@@ -93,10 +93,10 @@ class Run:
         return " ".join([*words, *(f"--set {change}" for change in changes)])
 
 
-OURS = {"size": 128, "batch": 32, "steps": 300}
+OURS: dict[str, object] = {"size": 128, "batch": 32, "steps": 300}
 """For compact."""
 
-CLASSES = {
+CLASSES: dict[str, object] = {
     **OURS,
     "objective.name": "classes-313",
     "options.class_share": 1.0,

@@ -60,4 +60,4 @@ def test_the_share_of_the_peak_is_the_rate_times_the_work():
     rows = list(bench.network_rows("compact", clock, 1, 1, 1e6))
     assert [unit for _, _, unit in rows] == ["frames/s", "%"]
     rate, share = (figure.median for _, figure, _ in rows)
-    assert share == pytest.approx(rate * 3.3e9 / 1e18 * 100, rel=0.02)
+    assert share == pytest.approx(rate * 3.205e9 / 1e18 * 100, rel=0.02)
