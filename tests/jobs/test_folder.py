@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -413,6 +415,39 @@ def test_a_second_process_is_told_so(output):
         other.communicate("")
     with JobFolder.hold(output) as folder:
         assert folder.path.is_dir()
+
+
+FORKED = """
+import os, sys, time
+from pathlib import Path
+from vidcolor.locks import take_lock
+
+lock = take_lock(Path(sys.argv[1]), "a film")
+child = os.fork()
+if not child:
+    time.sleep(60)
+print(child, flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork there")
+def test_a_forked_child_does_not_keep_its_parents_lock(tmp_path):
+    """As loaders of photographs are forked, and live on for seconds when a training is killed."""
+    lock = tmp_path / "lock"
+    command = [sys.executable, "-c", FORKED, str(lock)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        child = int(process.stdout.readline())
+        process.wait()
+        try:
+            ends = time.monotonic() + 20
+            while locks.is_locked(lock) and time.monotonic() < ends:
+                time.sleep(0.01)
+            assert not locks.is_locked(lock)
+            os.kill(child, 0)  # it is still there
+        finally:
+            os.kill(child, signal.SIGKILL)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks on Windows")

@@ -23,6 +23,11 @@ needs_packing = pytest.mark.skipif(
 )
 
 
+UNCALLED = {"compact": 2, "siggraph17": 1, "eccv16": 1}
+"""Convolutions that a picture doesn't pass: heads for training, the keys of hints, and a decoding
+that is computed another way."""
+
+
 def packed_parts(model: nn.Module) -> int:
     return sum(isinstance(each, Packed) for part in model.modules() for each in vars(part).values())
 
@@ -41,7 +46,7 @@ def test_every_network_answers_as_before(network: ColorModel, dtype) -> None:
     pack(ready, torch.zeros_like(lightness))
     convolutions = [m for m in plain.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
     # What only training or hints call stays as it is.
-    assert packed_parts(ready) >= len(convolutions) - 2
+    assert packed_parts(ready) == len(convolutions) - UNCALLED.get(network.name, 0)
     before, after = colors(plain, lightness), colors(ready, lightness)
     if dtype == torch.bfloat16:
         assert torch.equal(before, after), (before - after).abs().max()
