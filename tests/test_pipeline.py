@@ -8,6 +8,7 @@ import threading
 from dataclasses import replace
 from fractions import Fraction
 from itertools import islice, pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,14 @@ import pytest
 import torch
 
 from tests.clips import luma, make_clip
+from vidcolor import pipeline
 from vidcolor.color import ColorSpace
 from vidcolor.errors import ColorSourceError
 from vidcolor.facts import Box
 from vidcolor.frames import BEGINNING, END, ColorTags, Frame, PictureFormat
 from vidcolor.inference import Engine, open_engine
 from vidcolor.media.probe import probe
+from vidcolor.media.read import read_frames
 from vidcolor.models.standin import StandinModel
 from vidcolor.pipeline import REACH_FRAMES, Colorizer, film_facts, fit, refuse_color
 from vidcolor.settings import Settings
@@ -422,3 +425,40 @@ def test_a_prediction_is_enlarged_without_blocks(tmp_path, engine):
     steps = np.diff(colorizer._place(np.ascontiguousarray(ramp))[16, 4:-4, 0])
     assert steps.min() > 0.5 * steps.mean(), steps
     assert steps.max() < 1.5 * steps.mean(), steps
+
+
+def test_a_gpu_that_computes_also_decodes_where_it_may(tmp_path, engine, monkeypatch):
+    path = make_clip(tmp_path / "film.mkv", frames=30)
+    asked = []
+
+    def trial(info, gpu, fields):
+        asked.append((info.path, gpu, fields))
+
+    monkeypatch.setattr(pipeline, "decoding_gpu", trial)
+    colorizer = colorizer_for(path, engine)
+    plain = [frame.pts for frame in colorizer.read(BEGINNING, END)]
+    assert len(plain) == 30
+    assert asked == []
+    for changes in ({}, {"gpu_decode": False}):
+        colorizer = colorizer_for(path, engine, **changes)
+        colorizer.engine = SimpleNamespace(device=torch.device("cuda:1"))
+        for _ in range(2):
+            assert [frame.pts for frame in colorizer.read(BEGINNING, END)] == plain
+        assert asked == [(path, 1, "progressive")]
+
+
+def test_frames_come_from_the_gpu_that_was_found(tmp_path, engine, monkeypatch):
+    """One that isn't there, for which the processor steps in."""
+    colorizer = colorizer_for(make_clip(tmp_path / "film.mkv", frames=30), engine)
+    given = []
+
+    def reading(info, start, end, **options):
+        given.append(options["gpu"])
+        return read_frames(info, start, end, **options)
+
+    monkeypatch.setattr(pipeline, "read_frames", reading)
+    monkeypatch.setattr(pipeline, "decoding_gpu", lambda info, gpu, fields: gpu)
+    before = fingerprints(colorizer)
+    colorizer.__dict__["_decoding_gpu"] = 3
+    assert fingerprints(colorizer) == before
+    assert given == [None, 3]

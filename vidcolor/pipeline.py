@@ -21,6 +21,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from fractions import Fraction
+from functools import cached_property
 from itertools import islice
 from typing import TypeVar
 
@@ -36,6 +37,7 @@ from vidcolor.facts import GRAY_CHROMA, FilmFacts, facts_of, frame_has_color
 from vidcolor.flow import LEAST_FLOW_SIDE
 from vidcolor.frames import Fields, Frame, Picture, PictureFormat, Plane, VideoInfo
 from vidcolor.inference import Engine
+from vidcolor.media.gpu import decoding_gpu
 from vidcolor.media.probe import words_on_films
 from vidcolor.media.read import read_frames, sample_pairs
 from vidcolor.prefetch import prefetched
@@ -272,7 +274,16 @@ class Colorizer:
             after=REACH_FRAMES,
             threads=self.settings.threads,
             fields=self.fields,
+            gpu=self._decoding_gpu,
         )
+
+    @cached_property
+    def _decoding_gpu(self) -> int | None:
+        """The GPU that decodes, tried at the first reading; None where the processor does."""
+        device = self.engine.device
+        if not self.settings.gpu_decode or device.type != "cuda":
+            return None
+        return decoding_gpu(self.info, device.index or 0, self.fields)
 
     def _finder(self) -> DissolveFinder | None:
         """None where colour isn't smoothed, or can't be."""

@@ -121,6 +121,11 @@ class Settings:
     """Factor on the predicted colour, 0 (gray) to 2; hue stays. Lower it for a paler, calmer
     picture that hides mistakes, raise it where the network is timid."""
 
+    gpu_decode: bool = True
+    """Whether a CUDA device that computes also decodes the film, where it was seen to give the very
+    samples the processor gives. Turn it off where that makes trouble, or where others need that
+    part of the card."""
+
     segment_seconds: float = 10.0
     """About how long a segment is, 0.2 to 3600 seconds: what an interruption may cost. Shorter ones
     cost the encoder a keyframe each; lower it where the power fails often."""

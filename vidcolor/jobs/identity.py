@@ -37,10 +37,13 @@ _LIBRARIES = ("torch", "av", "numpy", "opencv-python", "opencv-python-headless")
 """Those whose arithmetic or bits reach the segments."""
 
 _DECIDED_ELSEWHERE = frozenset(
-    ("model", "weights", "device", "batch", "codec", "crf", "encoder_preset", "encoder_options")
+    (
+        *("model", "weights", "device", "batch", "gpu_decode"),
+        *("codec", "crf", "encoder_preset", "encoder_options"),
+    )
 )
 """Settings that only choose: what was chosen stands in the engine's and encoder's sections, so
-that `--model auto` and the network it takes are the same job."""
+that `--model auto` and the network it takes are the same job. Who decodes changes nothing."""
 
 
 def identity(

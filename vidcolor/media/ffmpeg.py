@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container.input import InputContainer
 from av.format import ContainerFormat
 
@@ -61,13 +62,16 @@ _PICTURES = frozenset({".jpg", ".jpeg"})
 """Such a file is one picture, whatever lies behind it."""
 
 
-def open_file(path: Path, *, format: str | None = None) -> InputContainer:
+def open_file(
+    path: Path, *, format: str | None = None, accelerator: HWAccel | None = None
+) -> InputContainer:
     """Open an untrusted file, and nothing that it or its name refers to.
 
-    `format` is FFmpeg's name of the only kind it may be. Raises what PyAV raises.
+    `format` is FFmpeg's name of the only kind it may be; `accelerator` is what decodes its films
+    instead of the processor. Raises what PyAV raises.
     """
     try:
-        return _opened(plain_name(path), format)
+        return _opened(plain_name(path), format, accelerator)
     except av.ArgumentError:
         # What FFmpeg says of a kind that isn't allowed. A name like `a%03d.png` is a pattern of
         # many files to it; then the content alone tells the kind.
@@ -77,10 +81,10 @@ def open_file(path: Path, *, format: str | None = None) -> InputContainer:
             raise
         if content == "mjpeg" and path.suffix.lower() in _PICTURES:
             content = "jpeg_pipe"
-    return _opened(plain_name(path), content)
+    return _opened(plain_name(path), content, accelerator)
 
 
-def _opened(name: str, format: str | None) -> InputContainer:
+def _opened(name: str, format: str | None, accelerator: HWAccel | None) -> InputContainer:
     return av.open(
         name,
         "r",
@@ -88,6 +92,7 @@ def _opened(name: str, format: str | None) -> InputContainer:
         options={"max_pixels": str(MOST_PIXELS)},
         container_options=reading_options(),
         metadata_errors=RAW_TAGS,
+        hwaccel=accelerator,
     )
 
 

@@ -24,6 +24,9 @@ Subsampling = Literal["400", "410", "411", "420", "422", "440", "444", "rgb"]
 _HIGH_ALIGNED = ("p010", "p012", "p210", "p212", "p410", "p412")
 """Semi-planar formats that keep their bits at the top of 16."""
 
+_OF_GPUS = {"yuv420p": "nv12", "yuvj420p": "nv12", "yuv420p10le": "p010le"}
+"""As what a GPU gives back the samples it has decoded."""
+
 _BY_RATIO: dict[tuple[int, int], Subsampling] = {
     (4, 4): "410",
     (4, 1): "411",
@@ -110,6 +113,8 @@ class Converter:
         self.width, self.height = info.width, info.height
         self.format = readable_format(info)
         self._accepted = {info.pixel_format} & {self.format}
+        if self._accepted and self.format in _OF_GPUS:
+            self._accepted.add(_OF_GPUS[self.format])
         self._info = info
         self._keeps_luma = info.subsampling != "rgb"
         self._full = self._keeps_luma and info.tags.full_range

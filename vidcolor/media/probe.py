@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container.input import InputContainer
 from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
@@ -74,11 +75,11 @@ def probe(path: Path) -> VideoInfo:
 
 
 @contextmanager
-def open_source(path: Path) -> Iterator[InputContainer]:
+def open_source(path: Path, accelerator: HWAccel | None = None) -> Iterator[InputContainer]:
     """Open a source and close it whatever happens. Raises SourceError where it can't be opened."""
     _refuse_irregular(path)
     try:
-        container = open_file(path)
+        container = open_file(path, accelerator=accelerator)
     except PermissionError as error:
         raise SourceError(f"{path} can't be read; check its permissions.") from error
     except (av.FFmpegError, OSError, ValueError) as error:

@@ -25,7 +25,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain, islice, pairwise
@@ -44,6 +44,7 @@ from vidcolor.media.captions import captions_of
 from vidcolor.media.changes import Changes
 from vidcolor.media.clock import Clock, seek_share
 from vidcolor.media.fields import FIELDS_REACH_FRAMES, Deinterlacer
+from vidcolor.media.gpu import GpuDecodeError, accelerator, may_decode
 from vidcolor.media.packets import PacketIndex as PacketIndex
 from vidcolor.media.packets import packet_times, shows_frame
 from vidcolor.media.pixels import Converter, planes_of
@@ -76,6 +77,7 @@ def read_frames(
     after: int = 0,
     threads: int = 0,
     fields: Fields = "progressive",
+    gpu: int | None = None,
 ) -> Iterator[Frame]:
     """Frames with pts in [start, end), `before` frames ahead of them and `after` behind.
 
@@ -83,10 +85,50 @@ def read_frames(
     next frame. `threads` are the decoder's, 0 for one per core. For frames that damage has cost the
     one before them is repeated, and marked as such; those that were decoded with errors, and the
     one behind damage that nothing more is known of, are marked as damaged. Interlaced `fields` are
-    made whole pictures, frame for frame. Raises SourceError when the file can't be opened.
+    made whole pictures, frame for frame. `gpu` is the number of a CUDA device that decodes instead,
+    see `decoding_gpu`, as far as it can; the frames are the same. Raises SourceError when the file
+    can't be opened.
     """
+    given = 0
+    if gpu is not None and may_decode(info, fields):
+        try:
+            for frame in gpu_frames(info, start, end, before=before, after=after, gpu=gpu):
+                yield frame
+                given += 1
+        except GpuDecodeError as error:
+            log.info("from here on the processor decodes %s: %s", info.path, error)
+        else:
+            return
+    frames = _read(info, start, end, before, after, threads, fields)
+    yield from islice(frames, given, None)
+
+
+def gpu_frames(
+    info: VideoInfo,
+    start: int = BEGINNING,
+    end: int = END,
+    *,
+    before: int = 0,
+    after: int = 0,
+    gpu: int,
+) -> Iterator[Frame]:
+    """As `read_frames`, by a GPU alone. Raises GpuDecodeError where that doesn't decode the film,
+    and at the first thing that is wrong with it: the frames until then are as the processor's."""
+    return _read(info, start, end, before, after, 1, "progressive", gpu)
+
+
+def _read(
+    info: VideoInfo,
+    start: int,
+    end: int,
+    before: int,
+    after: int,
+    threads: int,
+    fields: Fields,
+    gpu: int | None = None,
+) -> Iterator[Frame]:
     interlaced = fields != "progressive"
-    with _Reader.opened(info, threads) as reader:
+    with _Reader.opened(info, threads, gpu) as reader:
         if not info.seekable or start <= info.start_pts:
             moments = reader.from_beginning()
         else:
@@ -166,8 +208,11 @@ class _Moment:
 class _Reader:
     """An open source, its decoder, and the damage met so far."""
 
-    def __init__(self, info: VideoInfo, container: InputContainer, threads: int) -> None:
+    def __init__(
+        self, info: VideoInfo, container: InputContainer, threads: int, gpu: int | None
+    ) -> None:
         self.info = info
+        self._gpu = gpu
         self.nominal = nominal_ticks(info)
         self._second = round(1 / info.time_base)
         self.damage_ahead = False
@@ -181,9 +226,16 @@ class _Reader:
 
     @classmethod
     @contextmanager
-    def opened(cls, info: VideoInfo, threads: int) -> Iterator[_Reader]:
-        with open_source(info.path) as container:
-            yield cls(info, container, threads)
+    def opened(cls, info: VideoInfo, threads: int, gpu: int | None = None) -> Iterator[_Reader]:
+        with ExitStack() as opened:
+            try:
+                source = open_source(info.path, None if gpu is None else accelerator(gpu))
+                container = opened.enter_context(source)
+            except (SourceError, RuntimeError) as error:
+                if gpu is None:
+                    raise
+                raise GpuDecodeError(str(error)) from error
+            yield cls(info, container, threads, gpu)
 
     def from_beginning(self) -> Iterator[_Moment]:
         """All frames, timed. Call it on a reader that has read nothing yet."""
@@ -208,7 +260,7 @@ class _Reader:
                 yield from frames
                 return
             reach *= 2
-        with _Reader.opened(self.info, self._threads) as fresh:
+        with _Reader.opened(self.info, self._threads, self._gpu) as fresh:
             yield from fresh.from_beginning()
             self.damage_ahead, self.lost_at_end = fresh.damage_ahead, fresh.lost_at_end
 
@@ -295,11 +347,11 @@ class _Reader:
                 shown = self.info.times_from == "decoder" and shows_frame(packet, codec)
                 self._promises.put(packet.pts if shown else None)
                 if packet.is_corrupt:
-                    self._promises.doubt()
+                    self._doubt("a packet is damaged")
             for frame in self._decoded(packet):
                 self._changes.look(frame, self._stream.codec_context.sample_aspect_ratio)
                 if frame.is_corrupt:
-                    self._promises.doubt()
+                    self._doubt("a frame is damaged")
                 damaged = frame.is_corrupt or self.damage_ahead
                 self.damage_ahead = False
                 yield frame, damaged
@@ -320,8 +372,14 @@ class _Reader:
                 break
         return []
 
-    def _note(self, error: Exception) -> None:
+    def _doubt(self, why: object) -> None:
+        """Something is wrong with the film. Raises GpuDecodeError where a GPU decodes it."""
+        if self._gpu is not None:
+            raise GpuDecodeError(str(why))
         self._promises.doubt()
+
+    def _note(self, error: Exception) -> None:
+        self._doubt(error)
         if self.info.path not in _known_damaged:
             _known_damaged.add(self.info.path)
             log.warning(
@@ -341,9 +399,11 @@ class _Reader:
             last, begun = pts, True
         if not begun:
             return
-        if self._threads == 1 or not self._promises.any_after(last):
+        if not self._promises.any_after(last) or (self._threads == 1 and self._gpu is None):
             self.lost_at_end = self._promises.broken(last, END)
             return
+        if self._gpu is not None:
+            raise GpuDecodeError("frames are missing at its end")
         # An error in one of several threads hides what the others hold when the film ends.
         with _Reader.opened(self.info, 1) as fresh:
             for moment in fresh._decoder_timed(fresh._decode(fresh._last_group(last))):
