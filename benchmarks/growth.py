@@ -120,7 +120,7 @@ Costs = Mapping[int, Mapping[str, Sequence[Cost]]]
 
 def by_length(seconds: Sequence[int], rounds: int, threads: int) -> Costs:
     """Whole runs of a clip repeated; the longest film once only."""
-    ways = [ffmpeg(threads), vidcolor("balanced", threads)]
+    ways = [ffmpeg(threads), vidcolor("balanced", threads, like_long=False)]
     costs = {}
     with tempfile.TemporaryDirectory() as folder:
         clip = make_film(Path(folder) / "clip.mp4", *LENGTH_SIZE, frames=CLIP_SECONDS * RATE)

@@ -99,8 +99,9 @@ def beside_ffmpeg(case: Case, rounds: int, threads: int) -> tuple[Figure, Figure
     with tempfile.TemporaryDirectory() as folder:
         film = Reel(Path(folder), case.width, case.height, case.frames, case.bits).whole
         codec = choose_encoder(probe(film), Settings()).codec
+        more = ("--segment-seconds", SEGMENT_SECONDS)
         ways = (
-            vidcolor("balanced", threads, codec=codec, more=("--segment-seconds", SEGMENT_SECONDS)),
+            vidcolor("balanced", threads, codec=codec, more=more, like_long=False),
             ffmpeg(threads, codec),
         )
         out = Path(folder) / "out.mp4"
@@ -119,7 +120,7 @@ def by_length(lengths: list[int], width: int, height: int, threads: int) -> dict
         for seconds in lengths:
             film = repeated(clip, Path(folder) / f"{seconds}.mp4", seconds)
             out = Path(folder) / "out.mp4"
-            way = vidcolor("balanced", threads)
+            way = vidcolor("balanced", threads, like_long=False)
             costs[seconds] = cost_of(way.command(film, out, seconds * RATE))
     return costs
 

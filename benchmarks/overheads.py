@@ -101,7 +101,8 @@ def bookkeeping(
         film = Reel(Path(folder), width, height, frames).whole
         result, out = Path(folder) / "times.json", Path(folder) / "out.mp4"
         for _ in range(rounds):
-            words = vidcolor("balanced", threads).command(film, out, frames)[3:]
+            command = vidcolor("balanced", threads).command(film, out, frames)
+            words = command[command.index("run") :]
             cost_of([sys.executable, str(HERE / "stage_clock.py"), str(result), *words])
             results.append(json.loads(result.read_text(encoding="utf-8")))
     return results
@@ -158,8 +159,8 @@ def kill_floor(rounds: int, threads: int) -> Floor:
         reel = Reel(Path(folder), 640, 360, 3 * segment)
         for number in range(rounds):
             out = Path(folder) / f"out{number}.mp4"
-            more = ("--json",)
-            command = vidcolor("balanced", threads, more=more).command(reel.whole, out, reel.frames)
+            way = vidcolor("balanced", threads, more=("--json",), like_long=False)
+            command = way.command(reel.whole, out, reel.frames)
             made = killed(command, round(KILLED_AT * reel.frames))
             again.append(float(made - resumed(command)))
     words = f"frames made twice after a kill (segments of {segment}, margin {REACH_FRAMES})"

@@ -35,3 +35,16 @@ def show(name: str, lines: Sequence[str], page: Path | None) -> None:
     print(f"\n{name}\n\n" + "\n".join(lines), flush=True)
     if page is not None:
         put_table(page, name, lines)
+
+
+def table_in(page: Path, name: str) -> list[list[str]]:
+    """The cells of a page's table, row by row, its head left out; none where it isn't measured.
+
+    Raises MarkError where the page has no such table.
+    """
+    _, found, rest = page.read_text(encoding="utf-8").partition(f"<!-- table: {name} -->")
+    text, ended, _ = rest.partition(END)
+    if not found or not ended:
+        raise MarkError(f"{page} has no table called {name}")
+    rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row] for row in rows[2:]]

@@ -20,7 +20,7 @@ from pathlib import Path
 from floors import Floor, code_of, table_of_floors
 from machine import machine_lines
 from naive import random_weights
-from pages import show
+from pages import show, table_in
 from speed_films import SOURCE_WORDS
 from speed_plots import draw_panels
 from speed_ways import CODEC, CRF, ENCODER_PRESET, Reel, Way, ffmpeg, naive, vidcolor
@@ -84,7 +84,6 @@ def main() -> int:
     options = parser.parse_args()
     show("machine", [*machine_lines(), "", setting_words(options.threads)], options.into)
     floors: list[Floor] = []
-    measured: dict[str, dict[str, Speed]] = {}
     for name in options.case or CASES:
         case = CASES[name]
         lengths = case.short_lengths if options.short else case.lengths
@@ -94,7 +93,6 @@ def main() -> int:
             if options.short:
                 ways = [way for way in ways if way.name in (FFMPEG, *case.limits)]
             speeds = measure(ways, reel, lengths, options.rounds)
-        measured[name] = speeds
         own = list(floors_of(name, case, speeds))
         words = lengths_words(case.width, case.height, lengths, options.rounds)
         lines = [*table_of_speeds(speeds), "", words]
@@ -102,7 +100,7 @@ def main() -> int:
         show(f"speed-{name}-floors", list(table_of_floors(own)), options.into)
         floors += own
     if options.into is not None:
-        draw(measured, options.into.parent / "pictures" / "performance-speed.png")
+        draw(options.into)
     return code_of(floors)
 
 
@@ -188,17 +186,25 @@ def floors_of(name: str, case: Case, speeds: Mapping[str, Speed]) -> Iterator[Fl
         yield Floor(words=words, figure=ratio, at_least=gain, digits=1)
 
 
-def draw(measured: Mapping[str, Mapping[str, Speed]], picture: Path) -> None:
-    """Each way's time as a share of ffmpeg's, but the naive loop's, which is off every scale."""
+def draw(page: Path) -> None:
+    """Each way's time as a share of ffmpeg's, as the page's tables have it, whenever that was
+    measured; but the naive loop's, which is off every scale."""
     panels = {
         f"{name}, time a frame, of ffmpeg's": {
-            way: over(speed.frame, speeds[FFMPEG].frame)
-            for way, speed in speeds.items()
+            way: figure_of(share)
+            for way, _, share, *_ in table_in(page, f"speed-{name}")
             if way != NAIVE
         }
-        for name, speeds in measured.items()
+        for name in CASES
     }
-    draw_panels(picture, panels, mark=1.0)
+    measured = {words: bars for words, bars in panels.items() if bars}
+    draw_panels(page.parent / "pictures" / "performance-speed.png", measured, mark=1.0)
+
+
+def figure_of(cell: str) -> Figure:
+    """What `Figure.cell` has printed: `1.23 ± 0.08`."""
+    middle, spread = (float(word) for word in cell.split("±"))
+    return Figure((middle - spread, middle, middle + spread))
 
 
 if __name__ == "__main__":

@@ -90,14 +90,17 @@ def vidcolor(
     weights: Path | None = None,
     codec: str = CODEC,
     more: tuple[str, ...] = (),
+    like_long: bool = True,
 ) -> Way:
-    """`vidcolor run` with a preset."""
+    """`vidcolor run` with a preset. like_long: short films are looked at as long ones are, so that
+    frames cost the same at every length."""
+    entry = [str(HERE / "like_a_long_film.py")] if like_long else ["-m", "vidcolor"]
 
     def command(film: Path, output: Path, frames: int) -> list[str]:
         encoder = ["--codec", codec, "--encoder-preset", ENCODER_PRESET, "--crf", str(CRF)]
         network = ["--model", model, *(["--weights", str(weights)] if weights else [])]
         machine = ["--threads", str(threads), "--device", "cpu"]
-        program = [sys.executable, "-m", "vidcolor", "run", str(film), "-o", str(output)]
+        program = [sys.executable, *entry, "run", str(film), "-o", str(output)]
         return [
             *program,
             *("--preset", preset),

@@ -49,7 +49,7 @@ PROBES: dict[str, tuple[str, ...]] = {
         "vidcolor.media.write:SegmentWriter.write",
         "vidcolor.media.write:SegmentWriter.close",
     ),
-    "bookkeeping: plan": ("vidcolor.media.read:index_packets",),
+    "bookkeeping: plan": ("vidcolor.media.reader:index_packets",),
     "bookkeeping: markers": (
         "vidcolor.jobs.folder:JobFolder.commit",
         "vidcolor.jobs.folder:JobFolder.write_job",
@@ -249,8 +249,11 @@ def main(words: Sequence[str]) -> int:
     quiet_threads()  # before torch is imported, as the command does
     clock = Clock()
     install(clock)
+    from like_a_long_film import look_as_at_long_films
+
     from vidcolor.cli import run_arguments
 
+    look_as_at_long_films()
     name_thread("main")
     began = time.perf_counter(), time.process_time()
     with Sampler() as sampler, clock.stage(REST):

@@ -95,7 +95,8 @@ def measured(
         film = Reel(Path(folder), width, height, frames).whole
         result, out = Path(folder) / "times.json", Path(folder) / "out.mp4"
         program = [sys.executable, str(HERE / "stage_clock.py"), str(result)]
-        _python, _m, _vidcolor, *words = vidcolor(preset, threads).command(film, out, frames)
+        command = vidcolor(preset, threads).command(film, out, frames)
+        words = command[command.index("run") :]
         runs = []
         for number in range(rounds):
             cost_of([*program, *words])

@@ -345,7 +345,9 @@ def _read_film(path: Path) -> None:
     from vidcolor.media.choice import choose_encoder
     from vidcolor.media.join import check_output_container
     from vidcolor.media.probe import probe
-    from vidcolor.media.read import index_packets, read_frames, sample_pairs
+    from vidcolor.media.read import read_frames
+    from vidcolor.media.reader import index_packets
+    from vidcolor.media.sample import sample_pairs
     from vidcolor.media.tracks import company_of, weigh
     from vidcolor.settings import Settings
 

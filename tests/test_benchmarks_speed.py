@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import av
 import growth
+import like_a_long_film
 import limit
 import memory
 import naive
@@ -25,6 +26,10 @@ import stage_times
 import timing
 
 from tests.clips import make_clip
+from vidcolor.media import sample
+from vidcolor.media.probe import probe
+from vidcolor.media.reader import index_packets
+from vidcolor.media.sample import sample_frames
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 MIB = 2**20
@@ -58,8 +63,8 @@ PACES = {"naive.py": 1.0, "eccv16": 0.1, "fast": 0.055, "balanced": 0.06, "plain
 
 def made_up(words, **options):
     """A cost that follows from a command's words: a start and a pace for each way."""
-    ours = "vidcolor" in words or "naive.py" in " ".join(words)
     text = " ".join(words)
+    ours = "vidcolor" in words or "like_a_long_film.py" in text or "naive.py" in text
     pace = next((each for name, each in PACES.items() if name in text), 0.05)
     return cost(2.0 * ours + pace * frames_of(words), peak=(900 if ours else 500) * MIB)
 
@@ -96,6 +101,20 @@ class TestSpeed:
         assert "times faster than the naive loop | 10.0 ± 0.0 | ≥ 7 | kept |" in text
         assert (page.parent / "pictures" / "performance-speed.png").stat().st_size > 1000
         assert "| ffmpeg | 50.0 ± 0.0 | 1.00 ± 0.00 |" in capsys.readouterr().out
+
+    def test_the_plot_shows_what_was_measured_before_too(self, quick, monkeypatch, page):
+        pages.put_table(page, "speed-2160p", ["Not measured yet."])
+        drawn = {}
+        monkeypatch.setattr(speed, "draw_panels", lambda path, panels, mark: drawn.update(panels))
+        assert called(monkeypatch, speed, "--case", "1080p", "--into", str(page)) == 0
+        words = "time a frame, of ffmpeg's"
+        assert list(drawn) == [f"1080p, {words}", f"eccv16, {words}"]
+        assert drawn[f"1080p, {words}"]["vidcolor fast"].cell() == "1.10 ± 0.00"
+        before = pages.table_in(PAGE, "speed-eccv16")
+        kept = drawn[f"eccv16, {words}"]
+        assert {name: kept[name].cell() for name in kept} == {
+            row[0]: row[2] for row in before if "naive" not in row[0]
+        }
 
     def test_a_slow_way_fails(self, quick, monkeypatch, capsys):
         monkeypatch.setitem(PACES, "balanced", 0.1)
@@ -344,3 +363,15 @@ class TestAll:
         page.write_text("no marks")
         with pytest.raises(pages.MarkError, match="table: floors"):
             pages.show("floors", ["| |"], page)
+
+
+def test_short_films_are_looked_at_as_long_ones_are(tmp_path, monkeypatch):
+    """By their keyframes, at a cost that doesn't grow with their length."""
+    monkeypatch.setattr(sample, "SAMPLED_FRAMES", sample.SAMPLED_FRAMES)
+    monkeypatch.setattr(sample, "ENOUGH_KEYFRAMES", sample.ENOUGH_KEYFRAMES)
+    info = probe(make_clip(tmp_path / "film.mkv", frames=60, gop=20))
+    keyframes = set(index_packets(info).keyframes)
+    assert not {frame.pts for frame in sample_frames(info)} <= keyframes
+    like_a_long_film.look_as_at_long_films()
+    assert {frame.pts for frame in sample_frames(info)} == keyframes
+    assert len(keyframes) == 3

@@ -9,7 +9,8 @@ import pytest
 from vidcolor.dissolves import DISSOLVE_REACH_FRAMES, DissolveFinder
 from vidcolor.facts import facts_of
 from vidcolor.media.probe import probe
-from vidcolor.media.read import read_frames, sample_pairs
+from vidcolor.media.read import read_frames
+from vidcolor.media.sample import sample_pairs
 from vidcolor.pipeline import fit, to_8_bits
 from vidcolor.resample import shrink
 from vidcolor.shots import REACH_FRAMES, starts_shot, thumbnail

@@ -26,7 +26,9 @@ from numpy.typing import NDArray
 
 from vidcolor.color import ColorSpace
 from vidcolor.frames import BEGINNING, END, Frame, Picture, VideoInfo
-from vidcolor.media.read import nominal_ticks, read_frames, sample_frames
+from vidcolor.media.read import read_frames
+from vidcolor.media.reader import nominal_ticks
+from vidcolor.media.sample import sample_frames
 from vidcolor.prefetch import prefetched
 from vidcolor.resample import shrink
 from vidcolor.shots import LEAST_DIFFERENCE, THUMBNAIL, starts_shot, thumbnail_difference

@@ -37,9 +37,10 @@ from vidcolor.facts import GRAY_CHROMA, FilmFacts, facts_of, frame_has_color
 from vidcolor.flow import LEAST_FLOW_SIDE
 from vidcolor.frames import Fields, Frame, Picture, PictureFormat, Plane, VideoInfo
 from vidcolor.inference import Engine
-from vidcolor.media.gpu import decoding_gpu
+from vidcolor.media.gpu_trial import decoding_gpu
 from vidcolor.media.probe import words_on_films
-from vidcolor.media.read import read_frames, sample_pairs
+from vidcolor.media.read import read_frames
+from vidcolor.media.sample import sample_pairs
 from vidcolor.prefetch import prefetched
 from vidcolor.rendering import render_chroma
 from vidcolor.resample import Size, enlarge, refit, shrink, stretch, turn
@@ -63,6 +64,7 @@ from vidcolor.stages import (
     with_flow,
     with_recent_anchor,
 )
+from vidcolor.threads import give_way
 from vidcolor.titles import is_title, may_be_title
 
 Floats = NDArray[np.float32]
@@ -101,6 +103,12 @@ def refuse_color(info: VideoInfo, facts: FilmFacts, settings: Settings) -> None:
             f"{info.path} already has colour {some}(mean chroma {facts.chroma:.0f}, where black "
             f"and white has under {GRAY_CHROMA:.0f} or a mere tint); give --recolor to {what}."
         )
+
+
+def standing_back(items: Iterator[T]) -> Iterator[T]:
+    """The items; the thread that takes the first one lets the encoder's go before it."""
+    give_way()
+    yield from items
 
 
 class Colorizer:
@@ -197,7 +205,7 @@ class Colorizer:
         with ExitStack() as threads:
 
             def ahead(items: Iterator[T], limit: int, name: str) -> Iterator[T]:
-                made = prefetched(items, limit, thread_name=name)
+                made = prefetched(standing_back(items), limit, thread_name=name)
                 return threads.enter_context(closing(made))
 
             items = self._analysed(ahead(source, DECODED_AHEAD, "decode"), asked, finder)

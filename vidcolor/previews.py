@@ -32,7 +32,7 @@ from vidcolor.jobs.plan import Moment, cut_range
 from vidcolor.media.choice import choose_encoder, picture_format
 from vidcolor.media.clip import CONTAINERS, ClipWriter
 from vidcolor.media.probe import probe
-from vidcolor.media.read import index_packets, nominal_ticks
+from vidcolor.media.reader import index_packets, nominal_ticks
 from vidcolor.models.registry import AUTO
 from vidcolor.moments import (
     RangePick,

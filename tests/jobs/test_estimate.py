@@ -341,7 +341,7 @@ def test_a_damaged_source_is_noticed(tmp_path):
     film.write_bytes(raw)
     order = Order(source=film, output=tmp_path / "o.mkv", settings=SETTINGS)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vidcolor.media.read.log.disabled", True)
+        patch.setattr("vidcolor.media.reader.log.disabled", True)
         trial = try_film(order, work_of(order), seconds=10)
     assert trial is not None
     assert trial.damaged > 0

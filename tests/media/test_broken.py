@@ -16,7 +16,8 @@ from tests.clips import luma, make_clip
 from vidcolor.frames import END
 from vidcolor.media.ending import bytes_missing
 from vidcolor.media.probe import probe
-from vidcolor.media.read import index_packets, read_frames
+from vidcolor.media.read import read_frames
+from vidcolor.media.reader import index_packets
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])

@@ -13,11 +13,13 @@ from tests.media.films import fingerprint, packets_of, times_of, write_segments
 from vidcolor.frames import BEGINNING, END
 from vidcolor.jobs.events import Warned
 from vidcolor.jobs.local import Order, run_film
-from vidcolor.media import read
+from vidcolor.media import sample
 from vidcolor.media.clock import Clock, read_clock
 from vidcolor.media.join import join_segments
 from vidcolor.media.probe import probe
-from vidcolor.media.read import index_packets, read_frames, sample_frames
+from vidcolor.media.read import read_frames
+from vidcolor.media.reader import index_packets
+from vidcolor.media.sample import sample_frames
 from vidcolor.media.tracks import plan_tracks, weigh
 from vidcolor.settings import Settings
 
@@ -274,7 +276,7 @@ def test_a_run_says_that_the_clock_jumps(tmp_path):
 @pytest.mark.parametrize("name", ["back.ts", "far_back.ts", "ahead.ts"])
 def test_all_of_a_film_is_looked_at(tmp_path, name, monkeypatch):
     """The header's length, of two clocks, would have it sought where nothing is."""
-    monkeypatch.setattr(read, "SAMPLED_FRAMES", 48)
+    monkeypatch.setattr(sample, "SAMPLED_FRAMES", 48)
     film, _ = joined(tmp_path, name, frames=96)
     info = probe(film)
     assert info.clock_jumps

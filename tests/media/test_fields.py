@@ -15,7 +15,8 @@ from vidcolor.facts import pair_fields
 from vidcolor.media.fields import Deinterlacer
 from vidcolor.media.pixels import planes_of
 from vidcolor.media.probe import probe
-from vidcolor.media.read import index_packets, read_frames
+from vidcolor.media.read import read_frames
+from vidcolor.media.reader import index_packets
 from vidcolor.pipeline import film_facts
 
 WIDTH, HEIGHT = 160, 120

@@ -13,8 +13,9 @@ from tests.clips import make_clip
 from tests.devices import device, only_cuda
 from tests.media.films import fingerprint
 from vidcolor.frames import END
-from vidcolor.media import read
-from vidcolor.media.gpu import GpuDecodeError, decoding_gpu, may_decode
+from vidcolor.media import reader
+from vidcolor.media.gpu import GpuDecodeError, may_decode
+from vidcolor.media.gpu_trial import decoding_gpu
 from vidcolor.media.probe import probe
 from vidcolor.media.read import gpu_frames, read_frames
 
@@ -45,7 +46,7 @@ def pretend(monkeypatch, change=lambda frame, number: frame):
     """Have reading on a GPU go to the processor, its frames changed by `change`; the list returned
     gets each frame's format."""
     formats = []
-    own = read._Reader._decoded
+    own = reader.Reader._decoded
 
     def decoded(self, packet):
         frames = own(self, packet)
@@ -63,8 +64,8 @@ def pretend(monkeypatch, change=lambda frame, number: frame):
             of_card.append(change(card, len(formats)))
         return of_card
 
-    monkeypatch.setattr(read, "accelerator", lambda gpu: None)
-    monkeypatch.setattr(read._Reader, "_decoded", decoded)
+    monkeypatch.setattr(reader, "accelerator", lambda gpu: None)
+    monkeypatch.setattr(reader.Reader, "_decoded", decoded)
     return formats
 
 

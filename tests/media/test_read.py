@@ -18,10 +18,12 @@ import pytest
 from tests.clips import luma, make_clip, picture
 from tests.media.films import fingerprint, shared_clip
 from vidcolor.frames import BEGINNING, END
-from vidcolor.media import read
+from vidcolor.media import reader, sample
 from vidcolor.media.pixels import planes_of
 from vidcolor.media.probe import probe
-from vidcolor.media.read import index_packets, read_frames, sample_frames
+from vidcolor.media.read import read_frames
+from vidcolor.media.reader import index_packets
+from vidcolor.media.sample import sample_frames
 
 VARIABLE = [0, 40, 80, 200, 210, 333, 1000, 1001, 1100, 1500, 1540, 1580, 1700, 2000, 2040, 2100]
 
@@ -215,7 +217,7 @@ def test_damage_is_passed_over_and_told_once(tmp_path, caplog):
     raw[middle : middle + 400] = bytes(400)
     path.write_bytes(raw)
     info = probe(path)
-    with caplog.at_level(logging.WARNING, logger=read.__name__):
+    with caplog.at_level(logging.WARNING, logger=reader.__name__):
         frames = list(read_frames(info))
         list(read_frames(info))
     assert 40 < len(frames) <= 60
@@ -244,7 +246,7 @@ def test_few_frames_are_all_sampled(tmp_path):
 
 
 def test_long_films_are_sampled_by_keyframes(tmp_path, monkeypatch):
-    monkeypatch.setattr(read, "SAMPLED_FRAMES", 48)
+    monkeypatch.setattr(sample, "SAMPLED_FRAMES", 48)
     info = probe(make_clip(tmp_path / "f.mp4", frames=240, gop=10))
     sampled = list(sample_frames(info, 12))
     keys = set(index_packets(info).keyframes)
@@ -256,7 +258,7 @@ def test_long_films_are_sampled_by_keyframes(tmp_path, monkeypatch):
 
 def test_films_that_cannot_be_sought_exactly_are_sampled_all_along(tmp_path, monkeypatch):
     """A title on black at the beginning must not decide what the whole film is."""
-    monkeypatch.setattr(read, "SAMPLED_FRAMES", 48)
+    monkeypatch.setattr(sample, "SAMPLED_FRAMES", 48)
     path = make_clip(tmp_path / "f.avi", frames=240, gop=10, codec="mpeg4", cuts=(60, 120, 180))
     info = probe(path)
     assert not info.seekable

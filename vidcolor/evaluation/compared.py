@@ -24,7 +24,9 @@ from vidcolor.evaluation.meter import SIDE, Look, Meter, expected_frames, measur
 from vidcolor.facts import GRAY_CHROMA, FilmFacts, facts_of
 from vidcolor.frames import Frame, VideoInfo
 from vidcolor.media.probe import probe
-from vidcolor.media.read import index_packets, read_frames, sample_pairs
+from vidcolor.media.read import read_frames
+from vidcolor.media.reader import index_packets
+from vidcolor.media.sample import sample_pairs
 from vidcolor.prefetch import prefetched
 from vidcolor.resample import Size
 

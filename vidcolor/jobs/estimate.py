@@ -46,7 +46,7 @@ from vidcolor.jobs.local import (
 from vidcolor.jobs.trial import Trial
 from vidcolor.jobs.trial import try_film as try_film
 from vidcolor.media.choice import EncoderChoice
-from vidcolor.media.read import index_packets
+from vidcolor.media.reader import index_packets
 from vidcolor.media.tracks import Company, Load, Track, Way, Weights, company_of, weigh
 from vidcolor.media.write import try_encoder
 from vidcolor.models.registry import AUTO, explain_auto

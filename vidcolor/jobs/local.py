@@ -57,8 +57,9 @@ from vidcolor.media.choice import (
 from vidcolor.media.clock import words_on_jumps
 from vidcolor.media.ending import bytes_missing
 from vidcolor.media.join import SegmentFile, check_output_container, join_segments
+from vidcolor.media.packets import PacketIndex
 from vidcolor.media.probe import probe
-from vidcolor.media.read import PacketIndex, index_packets
+from vidcolor.media.reader import index_packets
 from vidcolor.media.write import try_encoder
 from vidcolor.models.registry import AUTO, entry_of, explain_auto
 from vidcolor.settings import Settings

@@ -25,7 +25,7 @@ from vidcolor.frames import ColorTags, VideoInfo
 from vidcolor.media.choice import EncoderChoice, picture_format
 from vidcolor.media.muxers import muxer_of
 from vidcolor.media.probe import color_tags
-from vidcolor.media.read import nominal_ticks
+from vidcolor.media.reader import nominal_ticks
 from vidcolor.media.segments import (
     SegmentFile,
     add_picture,

@@ -30,7 +30,7 @@ from vidcolor.frames import VideoInfo
 from vidcolor.media.ffmpeg import open_file
 from vidcolor.media.muxers import MP4_FAMILY
 from vidcolor.media.probe import open_source
-from vidcolor.media.read import nominal_ticks
+from vidcolor.media.reader import nominal_ticks
 from vidcolor.media.write import words_of
 
 

@@ -30,7 +30,8 @@ from vidcolor.errors import SourceError, TrainingError
 from vidcolor.facts import Box, facts_of
 from vidcolor.frames import Frame, Plane, VideoInfo
 from vidcolor.media.probe import probe
-from vidcolor.media.read import read_frames, sample_pairs
+from vidcolor.media.read import read_frames
+from vidcolor.media.sample import sample_pairs
 from vidcolor.models.catalogue import cache_folder
 from vidcolor.resample import Size, shrink
 from vidcolor.shots import thumbnail_difference
