@@ -8,8 +8,8 @@
     u, v = rendering.result()                       # (n, 540, 960) each, codes
 
 Only what can't be found on the device goes up: 0.6 MB a frame of 1080p; U and V come back, 1 MB.
-The numbers are those of `rendering`, up to rounding: torch sums in another order, and OpenCV blurs
-8-bit pictures in fixed point. So a code differs by one here and there.
+The numbers are those of `rendering`, up to rounding: torch sums in another order. So a code differs
+by one here and there.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ from vidcolor.rendering import (
     IN_GAMUT,
     LEAST_BLUR,
     NEIGHBOURS,
+    ROUNDED_FROM,
     TINY_SPREAD,
 )
 from vidcolor.resample import Size
@@ -104,7 +105,7 @@ class DeviceColor:
             Planes((self.batch, *each), kind) for each, kind in zip(self._sizes, kinds, strict=True)
         ]
         with torch.inference_mode():
-            renderer = Renderer(space, guide_space, size, guide_size, saturation, device)
+            renderer = Renderer(space, guide_space, size, guide_size, ab_size, saturation, device)
         self._batches = DeviceBatches(renderer, planes, device)
 
     def render(
@@ -146,6 +147,7 @@ class Renderer:
         guide_space: ColorSpace,
         size: Size,
         guide_size: Size,
+        ab_size: Size,
         saturation: float,
         device: torch.device,
     ) -> None:
@@ -153,29 +155,29 @@ class Renderer:
         self._size, self._guide_size = size[::-1], guide_size[::-1]
         self._saturation = saturation
         sigma = max(LEAST_BLUR, GUIDE_BLUR_SHARE * max(guide_size))
-        # OpenCV's own lengths for pictures of 8 bits and of floats.
-        short, long = (round(sigma * reach * 2 + 1) | 1 for reach in (3, 4))
-        self._soften_codes = Separable.filtering(gaussian(short, sigma), guide_size, device)
-        self._soften = Separable.filtering(gaussian(long, sigma), guide_size, device)
+        length = round(sigma * 4 * 2 + 1) | 1  # OpenCV's own for floats
+        self._shrink = Separable.placing(guide_size, ab_size, (0, 0), ab_size, device)
+        self._soften = Separable.filtering(gaussian(length, sigma), guide_size, device)
         self._box = Separable.filtering(mean(2 * GUIDE_RADIUS + 1), guide_size, device)
         self._even = Separable.filtering(mean(3), guide_size, device)
 
     def __call__(self, luma: Tensor, guide: Tensor, ab: Tensor) -> tuple[Tensor]:
         """U and V codes (B, 2, H, W), of luma (B, H, W), guide (B, h, w) and ab (B, 2, h', w')."""
-        wide = resized(ab, self._guide_size) * self._saturation
-        guide = guide[:, None]
-        softened = self._soften_codes(guide.float()).round()
-        chroma = held_chroma(softened, wide, self._guide_space)
-        slope, offset = self._coefficients(self._guide_space.normalize(guide), chroma)
+        guide_light = self._guide_space.normalize(guide[:, None])
+        soft = self._soften(guide_light)
+        codes = self._guide_space.soft_codes(self._shrink(soft))
+        held = held_chroma(codes, ab * self._saturation, self._guide_space)
+        chroma = resized(held, self._guide_size)
+        slope, offset = self._coefficients(guide_light, soft, chroma)
         both = resized(torch.cat([slope, offset], 1), self._size)
         light = self._space.normalize(luma[:, None])
         chroma = both[:, :2] * light + both[:, 2:]
         scale = self._space.gamut_scale(light, chroma) * self._space.tone_fade(light)
         return (self._space.quantize(chroma * scale),)
 
-    def _coefficients(self, guide: Tensor, chroma: Tensor) -> tuple[Tensor, Tensor]:
-        """`rendering.guided_coefficients`: slope and offset (B, 2, h, w). guide: (B, 1, h, w)."""
-        soft = self._soften(guide)
+    def _coefficients(self, guide: Tensor, soft: Tensor, chroma: Tensor) -> tuple[Tensor, Tensor]:
+        """`rendering.guided_coefficients`: slope and offset (B, 2, h, w). guide, soft: (B, 1, h,
+        w)."""
         moments = self._box(torch.cat([soft, soft * soft, chroma, chroma * soft, chroma**2], 1))
         mean, square, mean_chroma, product, chroma_square = torch.split(moments, [1, 1, 2, 2, 2], 1)
         spread = square - mean * mean + GUIDE_EPSILON
@@ -246,6 +248,10 @@ class SpaceOn:
     def normalize(self, codes: Tensor) -> Tensor:
         """Luma codes -> 0..1 between black and white, clipped."""
         return ((self._unsigned(codes) - self.space.luma_offset) / self.space.luma_span).clamp(0, 1)
+
+    def soft_codes(self, light: Tensor) -> Tensor:
+        """`rendering.soft_codes`, as floats."""
+        return (light * self.space.luma_span + (self.space.luma_offset + ROUNDED_FROM)).floor()
 
     def _unsigned(self, codes: Tensor) -> Tensor:
         return codes.int() & 0xFFFF if codes.dtype == torch.int16 else codes

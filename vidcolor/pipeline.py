@@ -428,8 +428,7 @@ class Colorizer:
         self, frame: Frame, small: NDArray[np.uint8], ab: Floats
     ) -> tuple[Plane, Plane]:
         """Chroma under the source's own luma."""
-        wide = enlarge(ab, self.small_size)
-        planes = np.moveaxis(wide, 2, 0) * np.float32(self.settings.saturation)
+        planes = np.moveaxis(ab, 2, 0) * np.float32(self.settings.saturation)
         return self._by_moment(
             lambda lines, size: render_chroma(
                 frame.luma[lines],

@@ -46,6 +46,10 @@ IN_GAMUT = 0.999
 HELD_HALVINGS = 8
 """Saturation at the gamut's border is found to one part in 2 ** 8."""
 
+ROUNDED_FROM = 1 - 7 / 16
+"""What is added before a fraction is cut off. Means of four codes often end in a half: from there,
+who reckons, and in what order, would decide."""
+
 BAND_ROWS = 32
 """Rows rendered at a time: their temporaries stay in the processor's cache."""
 
@@ -61,13 +65,18 @@ def render_chroma(
 ) -> tuple[Plane, Plane]:
     """Enlarge small colour to the chroma planes' size so that it ends where luma does.
 
-    luma: the frame's own plane (H, W). guide: the small luma (h, w), 8 bits, that `ab` (2, h, w),
-    Lab units, belongs to. size: (width, height) of the planes. Returns U and V codes. Shadows and
-    highlights fade to neutral; what the gamut can't hold at its luma loses saturation, never hue.
+    luma: the frame's own plane (H, W). guide: the small luma (h, w), 8 bits. ab: (2, h', w'), Lab
+    units, of the same picture, no larger. size: (width, height) of the planes. Returns U and V
+    codes. Shadows and highlights fade to neutral; what the gamut can't hold at its luma loses
+    saturation, never hue.
     """
     y = shrink(luma, size)
-    chroma = held_chroma(soften(guide), ab, guide_space)
-    coefficients = guided_coefficients(guide_space.normalize(guide), chroma)
+    guide_light = guide_space.normalize(guide)
+    soft = soften(guide_light)
+    # Softened it has no more detail than colour has: chroma is reckoned at colour's size.
+    codes = soft_codes(shrink(soft, ab.shape[:0:-1]), guide_space)
+    chroma = enlarge(held_chroma(codes, ab, guide_space), guide.shape[::-1])
+    coefficients = guided_coefficients(guide_light, soft, chroma)
     small = [plane for each in coefficients for plane in split(each)]
     planes = [enlarge(*each) for each in zip(small, repeat(size), scratch(size), strict=False)]
     slopes, offsets = planes[:2], planes[2:]
@@ -85,6 +94,12 @@ def render_chroma(
         red *= fade
         u[band], v[band] = space.quantize(blue), space.quantize(red)
     return u, v
+
+
+def soft_codes(light: Floats, space: ColorSpace) -> NDArray[np.uint8]:
+    """Luma codes of light in 0..1, for a space of 8 bits."""
+    codes = light * np.float32(space.luma_span) + np.float32(space.luma_offset + ROUNDED_FROM)
+    return codes.astype(np.uint8)
 
 
 def looked_up(table: Floats, codes: Plane) -> Floats:
@@ -128,11 +143,11 @@ def held_chroma(luma: NDArray[np.uint8], ab: Floats, space: ColorSpace) -> Float
     return chroma
 
 
-def guided_coefficients(guide: Floats, chroma: Floats) -> tuple[Floats, Floats]:
+def guided_coefficients(guide: Floats, soft: Floats, chroma: Floats) -> tuple[Floats, Floats]:
     """Slope and offset (h, w, 2) of chroma over luma around each pixel: slope x guide + offset is
     the chroma with the edges of the guide.
 
-    guide: (h, w) in 0..1; chroma: (h, w, 2), blurred as `soften` blurs.
+    guide: (h, w) in 0..1; soft: the same softened; chroma: (h, w, 2), as blurred as that.
 
         chroma + slope x (guide - softened guide)
 
@@ -141,7 +156,6 @@ def guided_coefficients(guide: Floats, chroma: Floats) -> tuple[Floats, Floats]:
     luma doesn't explain stays as it is, where the guided filter would smooth it away; and colour
     goes no further than the colours beside it, so that no halo stands at an edge.
     """
-    soft = soften(guide)
     mean = box(soft)
     spread = box(soft * soft) - mean * mean + np.float32(GUIDE_EPSILON)
     # A plane at a time: numpy is slow over pairs.

@@ -45,7 +45,7 @@ from vidcolor.media.photos import (
     read_photo,
     write_photo,
 )
-from vidcolor.rendering import guided_coefficients
+from vidcolor.rendering import guided_coefficients, soften
 from vidcolor.resample import enlarge, refit, shrink, stretch
 from vidcolor.settings import Settings
 from vidcolor.still_facts import StillFacts, still_facts
@@ -247,7 +247,8 @@ class Still:
         the lightness `guide` (h', w')."""
         box = self.box
         height = box.bottom - box.top
-        slope, offset = guided_coefficients(guide / np.float32(100), ab)
+        light = guide / np.float32(100)
+        slope, offset = guided_coefficients(light, soften(light), ab)
         # Wide now, high later: coefficients of full size would be larger than the picture.
         wide = enlarge(np.dstack([slope, offset]), (box.right - box.left, len(guide)))
         has_alpha = self.pixels.ndim == 3 and self.pixels.shape[2] in (2, 4)
