@@ -15,10 +15,10 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from pages import show
-from speed import BALANCED, FFMPEG, Speed, measure
+from pages import show, table_in
+from speed import BALANCED, FFMPEG, Speed, figure_of, measure
 from speed_films import GRAIN_CODES, RATE, make_film, repeated
-from speed_plots import Line, draw_lines
+from speed_plots import Line, draw_lines, draw_panels
 from speed_ways import Reel, ffmpeg, vidcolor
 from timing import Cost, Figure, interleaved, over
 
@@ -71,6 +71,8 @@ def main() -> int:
             str(count): slope(THREADS_SIZE, THREADS_LENGTHS, rounds, count) for count in THREADS
         }
         show("growth-threads", list(table_of_pairs(by_threads)), options.into)
+    if options.into:
+        draw_ratios(options.into)
     if "length" in wanted:
         costs = by_length(SECONDS, rounds, threads)
         show("growth-length", list(table_of_lengths(costs)), options.into)
@@ -159,6 +161,20 @@ def draw_sizes(sizes: Mapping[tuple[int, int], Pair], picture: Path) -> None:
         for n, name in enumerate(names)
     ]
     draw_lines(picture, lines, "million pixels a frame", "ms a frame")
+
+
+def draw_ratios(page: Path) -> None:
+    """Time of ffmpeg's by grain and by threads, as the page's tables have it, whenever that was
+    measured."""
+    panels = {
+        f"time a frame, of ffmpeg's, by {what}": {
+            name: figure_of(ratio) for name, _, _, _, ratio, *_ in table_in(page, f"growth-{table}")
+        }
+        for table, what in (("grain", "grain, codes"), ("threads", "threads"))
+    }
+    measured = {words: bars for words, bars in panels.items() if bars}
+    if measured:
+        draw_panels(page.parent / "pictures" / "performance-growth.png", measured, mark=1.0)
 
 
 def draw_lengths(costs: Costs, picture: Path) -> None:

@@ -214,8 +214,20 @@ class TestGrowth:
         for name in ("640x360", "3840x2160", "0", "1.7", "4", "1", "2"):
             assert f"| {name} | {row}" in text
         assert "| 1,000 s | 5.0 ± 0.0 | 5.0 ± 0.0 | 0.2 ± 0.0 | 100 ± 0 |" in text
-        for name in ("size", "length"):
+        for name in ("size", "length", "growth"):
             assert (page.parent / "pictures" / f"performance-{name}.png").is_file()
+
+    def test_ratios_are_drawn_of_what_is_measured(self, quick, monkeypatch, page):
+        pages.put_table(page, "growth-grain", ["Not measured yet."])
+        drawn = {}
+        monkeypatch.setattr(growth, "draw_panels", lambda path, panels, mark: drawn.update(panels))
+        assert called(monkeypatch, growth, "--what", "threads", "--into", str(page)) == 0
+        assert list(drawn) == ["time a frame, of ffmpeg's, by threads"]
+        (bars,) = drawn.values()
+        assert {name: bar.cell() for name, bar in bars.items()} == {
+            "1": "1.20 ± 0.00",
+            "2": "1.20 ± 0.00",
+        }
 
 
 class TestLimit:

@@ -88,6 +88,13 @@ def test_a_resume_tells_what_was_there(order):
     assert outcome.frames_resumed == 36
 
 
+def test_who_decodes_is_no_part_of_a_job(order):
+    run_film(replace(order, keep_job=True))
+    order.output.unlink()
+    outcome = run_film(replace(order, settings=replace(SETTINGS, gpu_decode=False)))
+    assert outcome.frames_resumed == outcome.frames == 48
+
+
 def test_an_error_in_the_callers_report_keeps_what_is_finished(order):
     class StopHereError(Exception):
         pass
