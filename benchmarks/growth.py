@@ -16,11 +16,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pages import show, table_in
-from speed import BALANCED, FFMPEG, Speed, figure_of, measure
+from speed import BALANCED, FFMPEG, Speed, measure
 from speed_films import GRAIN_CODES, RATE, make_film, repeated
 from speed_plots import Line, draw_lines, draw_panels
 from speed_ways import Reel, ffmpeg, vidcolor
-from timing import Cost, Figure, interleaved, over
+from timing import Cost, Figure, figure_of, interleaved, over
 
 SIZES: Mapping[tuple[int, int], tuple[int, int]] = {
     (640, 360): (96, 480),

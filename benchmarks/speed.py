@@ -24,7 +24,7 @@ from pages import show, table_in
 from speed_films import SOURCE_WORDS
 from speed_plots import draw_panels
 from speed_ways import CODEC, CRF, ENCODER_PRESET, Reel, Way, ffmpeg, naive, vidcolor
-from timing import Cost, Figure, cpu_of, interleaved, over, slopes, start_up
+from timing import Cost, Figure, cpu_of, figure_of, interleaved, over, slopes, start_up
 
 FFMPEG, BALANCED, FAST = "ffmpeg", "vidcolor balanced", "vidcolor fast"
 HEAVY_BALANCED, HEAVY_FAST = f"{BALANCED}, eccv16", f"{FAST}, eccv16"
@@ -199,12 +199,6 @@ def draw(page: Path) -> None:
     }
     measured = {words: bars for words, bars in panels.items() if bars}
     draw_panels(page.parent / "pictures" / "performance-speed.png", measured, mark=1.0)
-
-
-def figure_of(cell: str) -> Figure:
-    """What `Figure.cell` has printed: `1.23 ± 0.08`."""
-    middle, spread = (float(word) for word in cell.split("±"))
-    return Figure((middle - spread, middle, middle + spread))
 
 
 if __name__ == "__main__":

@@ -91,6 +91,12 @@ class Figure:
         return Figure(tuple(map(change, self.values)))
 
 
+def figure_of(cell: str) -> Figure:
+    """What `Figure.cell` has printed: `1.23 ± 0.08`."""
+    middle, spread = (float(word) for word in cell.split("±"))
+    return Figure((middle - spread, middle, middle + spread))
+
+
 def cost_of(command: Sequence[str], *, timeout: float = 1800) -> Cost:
     """Run a command and wait for it. Raises CommandError when it fails or takes too long."""
     launcher = [sys.executable, "-I", "-S", "-c", LAUNCHER, *command]

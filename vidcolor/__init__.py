@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from vidcolor.threads import quiet_threads
 
-__version__ = "0.1.0"
+__version__ = "0.1.1"
 
 if TYPE_CHECKING:
     from vidcolor.api import (

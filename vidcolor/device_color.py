@@ -52,7 +52,7 @@ from vidcolor.rendering import (
     IN_GAMUT,
     LEAST_BLUR,
     NEIGHBOURS,
-    ROUNDED_FROM,
+    ROUNDING,
     TINY_SPREAD,
 )
 from vidcolor.resample import Size
@@ -251,7 +251,7 @@ class SpaceOn:
 
     def soft_codes(self, light: Tensor) -> Tensor:
         """`rendering.soft_codes`, as floats."""
-        return (light * self.space.luma_span + (self.space.luma_offset + ROUNDED_FROM)).floor()
+        return (light * self.space.luma_span + (self.space.luma_offset + ROUNDING)).floor()
 
     def _unsigned(self, codes: Tensor) -> Tensor:
         return codes.int() & 0xFFFF if codes.dtype == torch.int16 else codes

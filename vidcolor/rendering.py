@@ -46,7 +46,7 @@ IN_GAMUT = 0.999
 HELD_HALVINGS = 8
 """Saturation at the gamut's border is found to one part in 2 ** 8."""
 
-ROUNDED_FROM = 1 - 7 / 16
+ROUNDING = 9 / 16
 """What is added before a fraction is cut off. Means of four codes often end in a half: from there,
 who reckons, and in what order, would decide."""
 
@@ -98,7 +98,7 @@ def render_chroma(
 
 def soft_codes(light: Floats, space: ColorSpace) -> NDArray[np.uint8]:
     """Luma codes of light in 0..1, for a space of 8 bits."""
-    codes = light * np.float32(space.luma_span) + np.float32(space.luma_offset + ROUNDED_FROM)
+    codes = light * np.float32(space.luma_span) + np.float32(space.luma_offset + ROUNDING)
     return codes.astype(np.uint8)
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, dropwhile
 from pathlib import Path
 from typing import TypeAlias
 
@@ -154,9 +154,8 @@ class Reader:
             self._container.seek(target, stream=self._stream, backward=True)
         except av.FFmpegError:
             return
-        self._begin_anew()
-        packets = self._packets()
-        key = next((packet for packet in packets if packet and packet.is_keyframe), None)
+        packets = self._from_next_key()
+        key = next(packets)
         if key is None or key.pts is None or key.pts > start:
             return
         first = key.pts
@@ -179,20 +178,17 @@ class Reader:
                 self._container.seek(target, stream=self._stream, backward=True)
         except av.FFmpegError:
             return
-        self._begin_anew()
-        packets = self._packets()
-        key = next((packet for packet in packets if packet and packet.is_keyframe), None)
-        if key is None:
-            return
-        for number, (picture, damaged) in enumerate(self._decode(chain([key], packets))):
+        for number, (picture, damaged) in enumerate(self._decode(self._from_next_key())):
             if damaged:
                 return
             yield Moment(target + number * self.nominal, picture, damaged)
 
-    def _begin_anew(self) -> None:
-        """Forget the damage and the promises from before a seek."""
+    def _from_next_key(self) -> Iterator[_Packet | None]:
+        """Behind a seek: the packets from the next keyframe on, then None, to flush; what was
+        damaged or promised before it is forgotten."""
         self.damage_ahead = False
         self._promises = Promises()
+        return dropwhile(lambda packet: packet and not packet.is_keyframe, self._packets())
 
     def _share_of(self, target: int) -> Fraction:
         """Where in the file `target` is, 0 to 1, were it stored evenly."""
